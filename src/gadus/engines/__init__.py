@@ -1,0 +1,1 @@
+"""Ways to run a program; the file name is the word that users type as the engine type."""

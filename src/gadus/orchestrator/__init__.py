@@ -1,0 +1,1 @@
+"""Remembers jobs and acts on what `core.lifecycle` decides."""

@@ -1,0 +1,1 @@
+"""One execution on one machine: stage, prepare, run, keep the results."""
