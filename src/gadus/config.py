@@ -1,4 +1,4 @@
-"""Settings of this installation: the only reader of the environment (except the AWS credential chain, which has its own rules)."""
+"""Settings of this installation: the only reader of the environment, but for the AWS credential chain with its own rules."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ class Settings:
     def results_dir(self) -> Path:
         """What ended executions left: ``<job id>/<execution id>/``."""
         return self.data_dir / "results"
+
+    def results_of(self, job_id: str, execution_id: str) -> Path:
+        """Where the results of one ended execution are kept."""
+        return self.results_dir / job_id / execution_id
 
     @property
     def store_path(self) -> Path:

@@ -13,7 +13,7 @@ Promises that bind every implementation:
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,11 +21,12 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from .core.job import Phase
+from .core.job import Job, Outcome, Phase, Place
 from .core.manifest import Item, Manifest
+from .core.placement import Node
 from .core.spec import InputSource, NetworkType, Task
 
-Params = TypeVar("Params", bound=BaseModel, contravariant=True)
+Params_contra = TypeVar("Params_contra", bound=BaseModel, contravariant=True)
 
 
 class Stream(StrEnum):
@@ -80,26 +81,27 @@ class Arrivals(Protocol):
         """The file `wanted.into` is complete and checked; `sha256` in hex when it was computed."""
 
 
-class Source(Protocol[Params]):
+class Source(Protocol[Params_contra]):
     """
     A place that inputs come from: ``storage/<name>.py``, class `Source`.
 
     The class attribute `Params` is the pydantic model of ``Source.Params`` in a job, checked at submission.
     """
 
-    async def resolve(self, params: Params) -> Manifest:
+    async def resolve(self, params: Params_contra) -> Manifest:
         """
         The exact objects that `params` name now; every path in it is safe and unique.
 
         Nothing is downloaded. Raises NothingMatched, InputUnreadable, InputUnsafe, StorageUnavailable.
         """
 
-    async def fetch(self, params: Params, manifest: Manifest, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
+    async def fetch(self, params: Params_contra, manifest: Manifest, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
         """
         Write every wanted object, whole, to its file, and tell `arrivals` as each is done.
 
-        `wanted` is a subset of ``manifest.items``; no file in it exists yet, its directory does. A file told as whole has exactly
-        the size, version and digest that its item says. On any exit other files may be partial: the caller removes them.
+        `wanted` is a subset of ``manifest.items``; no file of it exists yet, their directory does. A file told as whole
+        has exactly the size, version and digest that its item says. On any other exit files may be partial: the caller
+        removes them.
         Raises InputChanged, ChecksumMismatch, InputUnreadable, DiskFull, StorageUnavailable.
         """
 
@@ -131,6 +133,21 @@ class Program:
     cpu_cores: float = 0.0
     memory_bytes: int = 0
     network: NetworkType = NetworkType.NONE
+
+
+class Backend(Protocol):
+    """A way to place executions, and nothing else: ``backends/<name>.py``."""
+
+    def nodes(self) -> Sequence[Node]:
+        """The machines there are now."""
+
+    async def run(self, job: Job, place: Place, started: Callable[[str], Reporter]) -> Outcome:
+        """
+        Run one execution of `job` to its end, waiting for room first.
+
+        `started` is called with the node's id at the moment the execution begins there, and gives who is to be told.
+        To stop the execution, cancel: when this returns, nothing of it is left.
+        """
 
 
 class Engine(Protocol):

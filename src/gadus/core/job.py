@@ -57,21 +57,12 @@ class Outcome(Record):
     receipt: dict[str, Any] = Field(default_factory=dict)
 
 
-class Owner(Record):
-    """The process that runs an execution. A pid alone may belong to somebody else tomorrow."""
-
-    pid: int
-    started_ticks: int
-    boot_id: str
-
-
 class Execution(Record):
     """One try to run the job's task, for one partition index."""
 
     id: str
     index: int
     node: str
-    owner: Owner
     state: State = State.RUNNING
     phase: Phase | None = None
     outcome: Outcome | None = None
@@ -113,7 +104,6 @@ class Placed(Record):
     execution_id: str
     index: int
     node: str
-    owner: Owner
 
 
 class PhaseEntered(Record):
@@ -149,9 +139,7 @@ class Expired(Record):
     at: float
 
 
-Event = Annotated[
-    Submitted | Placed | PhaseEntered | Ended | StopRequested | Expired, Field(discriminator="kind")
-]
+Event = Annotated[Submitted | Placed | PhaseEntered | Ended | StopRequested | Expired, Field(discriminator="kind")]
 
 
 class Place(Record):

@@ -207,14 +207,14 @@ class Task(Wire):
 
     name: Text = Field(alias="Name", min_length=1)
     engine: SpecConfig = Field(alias="Engine")
-    publisher: SpecConfig = Field(default_factory=lambda: SpecConfig(Type=""), alias="Publisher")
+    publisher: SpecConfig = Field(default_factory=lambda: SpecConfig(type=""), alias="Publisher")
     env: dict[str, Text] = Field(default_factory=dict, alias="Env")
     meta: dict[str, str] = Field(default_factory=dict, alias="Meta")
     input_sources: tuple[InputSource, ...] = Field((), alias="InputSources")
     result_paths: tuple[ResultPath, ...] = Field((), alias="ResultPaths")
-    resources: Resources = Field(default_factory=lambda: Resources(), alias="Resources")
-    network: Network = Field(default_factory=lambda: Network(), alias="Network")
-    timeouts: Timeouts = Field(default_factory=lambda: Timeouts(), alias="Timeouts")
+    resources: Resources = Field(default_factory=Resources, alias="Resources")
+    network: Network = Field(default_factory=Network, alias="Network")
+    timeouts: Timeouts = Field(default_factory=Timeouts, alias="Timeouts")
 
     @field_validator("input_sources", "result_paths", mode="before")
     @classmethod

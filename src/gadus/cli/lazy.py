@@ -1,0 +1,120 @@
+"""The tree of commands: a command's module is loaded when the command is used, so that help appears at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+_YES = {"true", "t", "1", "yes"}
+_NO = {"false", "f", "0", "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A command by name: `where` is ``module:attribute`` below ``gadus.cli``."""
+
+    where: str
+    summary: str
+    hidden: bool = False
+
+    def load(self) -> click.Command:
+        module, _, attribute = self.where.partition(":")
+        command: click.Command = getattr(import_module(f"gadus.cli.{module}"), attribute)
+        return command
+
+
+class LazyGroup(click.Group):
+    """A group of leaves and of further lazy groups; an unknown name is answered with the nearest known one."""
+
+    def __init__(self, *, leaves: Mapping[str, Leaf] | None = None, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.leaves = dict(leaves or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.leaves, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        leaf = self.leaves.get(cmd_name)
+        return leaf.load() if leaf else super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            self._refuse(ctx, args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, leaf.summary) for name, leaf in self.leaves.items() if not leaf.hidden]
+        rows += [(name, group.get_short_help_str(80)) for name, group in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def paths(self) -> list[str]:
+        """Every visible command below this group, in words: "job list"."""
+        own = [name for name, leaf in self.leaves.items() if not leaf.hidden]
+        groups = [(name, group) for name, group in self.commands.items() if isinstance(group, LazyGroup)]
+        return own + [f"{name} {path}" for name, group in groups for path in group.paths()]
+
+    def _refuse(self, ctx: click.Context, wrong: str) -> NoReturn:
+        paths = self.paths()
+        # `gadus list` is meant as `gadus job list`, and so is `gadus job lst`.
+        last_words = {path.split()[-1]: path for path in reversed(paths)}
+        near = difflib.get_close_matches(wrong, [*last_words, *self.commands], n=1, cutoff=0.5)
+        here = ctx.command_path
+        message = f"there is no command {wrong!r} in `{here}`"
+        if near:
+            raise UsageMistake(message, hint=f"did you mean `{here} {last_words.get(near[0], near[0])}`?", ctx=ctx)
+        raise UsageMistake(message, hint=f"`{here} --help` lists the commands", ctx=ctx)
+
+
+class UsageMistake(click.UsageError):
+    """A mistake on the command line, with the way out."""
+
+    def __init__(self, message: str, *, hint: str, ctx: click.Context | None = None) -> None:
+        super().__init__(message, ctx)
+        self.hint = hint
+
+
+class Command(click.Command):
+    """A command that also takes ``--data-dir`` and ``--json``, and ``--flag=false`` for every flag that is on or off."""
+
+    def __init__(self, *positional: Any, **attributes: Any) -> None:
+        super().__init__(*positional, **attributes)
+        self.params += [
+            click.Option(["--data-dir"], metavar="DIR", expose_value=False, callback=_keep_data_dir, help="Where Gadus keeps its state."),
+            click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on standard output instead of text."),
+        ]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._without_switch_values(ctx, args))
+
+    def _without_switch_values(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
+        """`args` with ``--wait=false`` as ``--no-wait`` and the like: click itself knows no values for switches."""
+        switches = {
+            name: option
+            for option in self.get_params(ctx)
+            if isinstance(option, click.Option) and option.is_flag and isinstance(option.type, click.types.BoolParamType)
+            for name in option.opts
+        }
+        end = args.index("--") if "--" in args else len(args)
+        plain: list[str] = []
+        for arg in args[:end]:
+            name, equals, value = arg.partition("=")
+            if not (equals and name in switches):
+                plain.append(arg)
+            elif value.lower() in _YES:
+                plain.append(name)
+            elif value.lower() in _NO:
+                plain.extend(switches[name].secondary_opts[:1])
+            else:
+                raise UsageMistake(f"{name}: {value!r} is neither true nor false", hint=f"write {name}=true or {name}=false", ctx=ctx)
+        return [*plain, *args[end:]]
+
+
+def _keep_data_dir(ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.find_root().params["data_dir"] = value

@@ -1,0 +1,82 @@
+"""The command ``gadus``: its tree of commands, and how each way to end becomes an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from gadus import __version__
+from gadus.core.errors import GadusError
+
+from .failures import end_of_unforeseen, report
+from .interrupts import Interrupted
+from .lazy import LazyGroup, Leaf
+
+_JOB = {
+    "run": Leaf("run_file:run", "Run a job file (YAML or JSON)."),
+    "validate": Leaf("run_file:validate", "Check a job file and run nothing."),
+    "list": Leaf("list_jobs:list_jobs", "List the newest jobs."),
+    "describe": Leaf("describe:describe", "Show all that is known of a job."),
+    "logs": Leaf("logs:logs", "Print what a job's program wrote."),
+    "get": Leaf("get:get", "Copy a job's results to here."),
+    "stop": Leaf("stop:stop", "Stop a job."),
+    "drive": Leaf("drive:drive", "Run a submitted job to its end, silently.", hidden=True),
+}
+
+
+@click.pass_context
+def _no_command(ctx: click.Context, data_dir: str | None) -> None:
+    del data_dir  # read by commands from the root context
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def _tree() -> LazyGroup:
+    names = {"help_option_names": ["-h", "--help"]}
+    root = LazyGroup(
+        name="gadus",
+        help="Compute over data: run a program over objects in S3, staged fast, verified and cached.",
+        invoke_without_command=True,
+        callback=_no_command,
+        context_settings=names,
+        leaves={"version": Leaf("version:version", "Print the version.")},
+        params=[
+            click.Option(["--data-dir"], metavar="DIR", help="Where Gadus keeps its state (else GADUS_DATA_DIR)."),
+            click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."),
+        ],
+    )
+    docker = {"run": Leaf("docker:run", "Run a container image over data.")}
+    wasm = {"run": Leaf("wasm:run", "Run a WebAssembly module over data.")}
+    root.add_command(LazyGroup(name="docker", help="Run container images.", leaves=docker))
+    root.add_command(LazyGroup(name="wasm", help="Run WebAssembly modules.", leaves=wasm))
+    root.add_command(LazyGroup(name="job", help="Run job files; list, show, stop jobs; fetch results.", leaves=_JOB))
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run one command and leave the process with its exit code; never shows a traceback.
+
+    The code is the program's own when a job ran, else that of the error's class in ``gadus.core.errors``;
+    130 after Ctrl-C, 143 after SIGTERM.
+    """
+    sys.excepthook = end_of_unforeseen
+    sys.exit(_exit_code_of(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _exit_code_of(words: list[str]) -> int:
+    root = _tree()
+    try:
+        answer = root.main(args=words, prog_name="gadus", standalone_mode=False)
+        sys.stdout.flush()
+    except (GadusError, click.ClickException, click.Abort, click.exceptions.Exit, Interrupted, KeyboardInterrupt, BrokenPipeError) as error:
+        return report(error, words)
+    return answer if isinstance(answer, int) else 0
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"gadus {__version__}")
+        ctx.exit()

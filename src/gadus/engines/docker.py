@@ -1,0 +1,187 @@
+"""Runs a program as a container of a Docker-compatible engine on this machine: Docker, or Podman's Docker socket."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Container, Sequence
+from typing import Any
+
+from aiodocker import Docker
+from pydantic import BaseModel, Field, field_validator
+
+from gadus.config import Settings
+from gadus.contracts import Output, Program, Reporter
+from gadus.core.errors import Bug, ProgramUnusable
+from gadus.core.spec import InputSource, NetworkType, Task, Text, Trimmed, Wire
+
+from ._docker_client import ASK_SECONDS, connected
+from ._docker_container import REMOVE_SECONDS, name_of, remove, run_container
+from ._docker_pull import Pulls
+
+EXECUTION_LABEL = "gadus.execution"
+JOB_LABEL = "gadus.job"
+INSTALLATION_LABEL = "gadus.installation"
+
+MOST_PROCESSES = 4096
+"""Far more than a data program needs; a fork bomb ends here."""
+NEEDLESS_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT")
+
+# The characters of an image reference: it becomes part of a path of the engine's interface.
+_IMAGE = re.compile(r"[A-Za-z0-9]+(?:[._:/@-]+[A-Za-z0-9]+|_)*")
+
+
+class Params(Wire):
+    """``Engine.Params`` of a docker job; empty lists leave what the image says."""
+
+    image: Trimmed = Field("", alias="Image", validate_default=True)
+    entrypoint: tuple[Text, ...] = Field((), alias="Entrypoint")
+    parameters: tuple[Text, ...] = Field((), alias="Parameters")
+    environment_variables: tuple[Text, ...] = Field((), alias="EnvironmentVariables")
+    working_directory: Text = Field("", alias="WorkingDirectory")
+
+    @field_validator("entrypoint", "parameters", "environment_variables", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: object) -> object:
+        if value is None:
+            return ()
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("image")
+    @classmethod
+    def _names_an_image(cls, image: str) -> str:
+        if not image:
+            raise ValueError("invalid docker engine param: 'Image' cannot be empty")
+        if not _IMAGE.fullmatch(image) or ".." in image:
+            raise ValueError(f"invalid docker engine param: 'Image' ({image!r}) is not the name of an image")
+        return image
+
+    @field_validator("environment_variables")
+    @classmethod
+    def _have_names(cls, variables: tuple[str, ...]) -> tuple[str, ...]:
+        for variable in variables:
+            if variable.find("=") < 1:
+                raise ValueError(f"invalid docker engine param: 'EnvironmentVariables' ({variable!r}) must be KEY=value")
+        return variables
+
+    @field_validator("working_directory")
+    @classmethod
+    def _is_absolute(cls, directory: str) -> str:
+        if directory and not directory.startswith("/"):
+            raise ValueError(f"invalid docker engine param: 'WorkingDirectory' (\"{directory}\") must contain absolute path")
+        return directory
+
+
+class Engine:
+    """See `contracts.Engine`. Containers are found again by labels, so that a sweep never touches another's."""
+
+    Params = Params
+
+    def __init__(self, settings: Settings) -> None:
+        self._docker_host = settings.docker_host
+        self._installation = hashlib.sha256(str(settings.data_dir).encode()).hexdigest()[:12]
+        self._pulls = Pulls()
+
+    def program_inputs(self, params: BaseModel, task: Task) -> Sequence[InputSource]:  # noqa: ARG002 -- the contract's
+        """Nothing: the engine pulls the image itself."""
+        return ()
+
+    async def prepare(self, program: Program, reporter: Reporter) -> None:
+        """The image is on this machine."""
+        params = _params_of(program)
+        _check_network(program.network)
+        async with connected(self._docker_host) as docker:
+            await self._pulls.make_present(docker, params.image, reporter)
+
+    async def run(self, program: Program, output: Output) -> int:
+        """The exit code of the container."""
+        _check_network(program.network)
+        async with connected(self._docker_host) as docker:
+            return await run_container(docker, program, await self._order(docker, program), output)
+
+    async def sweep(self, keep: Container[str]) -> None:
+        """Removes the containers of this installation whose execution is not to be kept."""
+        async with connected(self._docker_host) as docker:
+            async with asyncio.timeout(ASK_SECONDS):
+                ours = {"label": [f"{INSTALLATION_LABEL}={self._installation}"]}
+                containers = await docker.containers.list(all=True, filters=ours)
+            for container in containers:
+                execution_id = container["Labels"].get(EXECUTION_LABEL, "")
+                if execution_id not in keep:
+                    async with asyncio.timeout(REMOVE_SECONDS):
+                        await remove(docker, container.id)
+
+    async def _order(self, docker: Docker, program: Program) -> dict[str, Any]:
+        """The body of Docker's create call."""
+        params = _params_of(program)
+        environment = dict(variable.split("=", 1) for variable in params.environment_variables) | dict(program.environment)
+        order: dict[str, Any] = {
+            "Image": params.image,
+            "Env": [f"{name}={value}" for name, value in environment.items()],
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Labels": {
+                EXECUTION_LABEL: program.execution_id,
+                JOB_LABEL: program.job_id,
+                INSTALLATION_LABEL: self._installation,
+            },
+            "HostConfig": _limits(program) | _mounts(program) | _network(program.network) | {"Init": await _has_init(docker)},
+        }
+        # Empty is not the same as left out: it would wipe what the image says.
+        if params.entrypoint:
+            order["Entrypoint"] = list(params.entrypoint)
+        if params.parameters:
+            order["Cmd"] = list(params.parameters)
+        if params.working_directory:
+            order["WorkingDir"] = params.working_directory
+        return order
+
+
+def _params_of(program: Program) -> Params:
+    if not isinstance(program.params, Params):
+        raise Bug(f"execution {program.execution_id}: its params are {type(program.params).__name__}, not docker's")
+    return program.params
+
+
+def _check_network(network: NetworkType) -> None:
+    if network is NetworkType.HTTP:
+        raise ProgramUnusable(
+            "Network.Type: HTTP (a network of chosen domains) is not available yet", hint="use Full, or None for no network"
+        )
+
+
+def _limits(program: Program) -> dict[str, Any]:
+    return {
+        "Memory": program.memory_bytes,
+        "MemorySwap": program.memory_bytes,
+        "NanoCpus": round(program.cpu_cores * 1e9),
+        "PidsLimit": MOST_PROCESSES,
+        "SecurityOpt": ["no-new-privileges"],
+        "CapDrop": list(NEEDLESS_CAPABILITIES),
+        "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+        # The output is ours already: a copy by the engine could fill its disk.
+        "LogConfig": {"Type": "none", "Config": {}},
+    }
+
+
+def _mounts(program: Program) -> dict[str, Any]:
+    return {
+        "Mounts": [
+            {"Type": "bind", "Source": str(mount.source), "Target": mount.target, "ReadOnly": not mount.writable}
+            for mount in program.mounts
+        ]
+    }
+
+
+def _network(network: NetworkType) -> dict[str, Any]:
+    if network is NetworkType.FULL:
+        return {"NetworkMode": "host", "ExtraHosts": ["host.docker.internal:host-gateway"]}
+    return {"NetworkMode": "none"}
+
+
+async def _has_init(docker: Docker) -> bool:
+    """Whether the engine can put its own init before the program, which reaps the zombies that a program leaves."""
+    async with asyncio.timeout(ASK_SECONDS):
+        info = await docker.system.info()
+    return bool(info.get("InitBinary")) and (info.get("InitCommit") or {}).get("ID") != "N/A"

@@ -1,0 +1,175 @@
+"""The heart: one execution, from its spec to its outcome. Stage while preparing, run, keep the results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel
+
+from gadus.config import Settings
+from gadus.contracts import Engine, Mount, Program, Reporter
+from gadus.core.errors import GadusError, TimedOut
+from gadus.core.job import Failure, Job, Outcome, Phase, Place
+from gadus.core.spec import Task
+from gadus.core.units import format_seconds
+
+from .logs import Logs
+from .receipt import OBJECTS_IN_SUMMARY, receipt
+from .stage import Stage, StagedInput
+from .workplace import Workplace, workplace
+
+FindEngine = Callable[[str], tuple[Engine, type[BaseModel]]]
+"""The engine for a type name, and the model of its params."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs executions on this machine."""
+
+    settings: Settings
+    stage: Stage
+    find_engine: FindEngine
+
+    async def execute(self, job: Job, place: Place, reporter: Reporter) -> Outcome:
+        """
+        How the execution ended; whatever the program left is kept, also after a non-zero exit.
+
+        Errors become the outcome; cancellation passes through. On every exit nothing of the execution is left but its results.
+        """
+        try:
+            with workplace(self.settings, place.execution_id) as room:
+                return await self._execute(job, place, room, reporter)
+        except GadusError as error:
+            failure = Failure(kind=error.kind, message=error.message, hint=error.hint)
+            return Outcome(error=failure, can_retry=error.can_retry)
+
+    async def _execute(self, job: Job, place: Place, room: Workplace, reporter: Reporter) -> Outcome:
+        task = job.spec.task
+        engine, params_model = self.find_engine(task.engine.type)
+        params = params_model.model_validate(task.engine.params)
+        clock = _Clock()
+
+        reporter.phase(Phase.STAGING)
+        ready = await self._make_ready(engine, _program(job, place, params), task, room, reporter, clock)
+
+        reporter.phase(Phase.RUNNING)
+        with Logs(room.results, reporter.output) as logs, clock.measure("running"):
+            exit_code = await _within(task, engine.run(ready.program, logs))
+
+        reporter.phase(Phase.PUBLISHING)
+        truncated = [stream.value for stream, cut in logs.truncated.items() if cut]
+        whole = receipt(ready.inputs, clock.seconds, truncated)
+        summary = receipt(ready.inputs, clock.seconds, truncated, objects_shown=OBJECTS_IN_SUMMARY)
+        # Also after a non-zero exit: the author needs the outputs to see why.
+        room.keep(self.settings.results_of(job.id, place.execution_id), exit_code=exit_code, receipt=whole)
+        return Outcome(exit_code=exit_code, receipt=summary)
+
+    async def _make_ready(
+        self, engine: Engine, program: Program, task: Task, room: Workplace, reporter: Reporter, clock: _Clock
+    ) -> _Ready:
+        """Stage the inputs and prepare the engine, side by side."""
+
+        async def prepare() -> Program:
+            with clock.measure("preparing"):
+                needed = engine.program_inputs(program.params, task)
+                files = await self.stage.stage(needed, room.inputs, _Unseen(reporter))
+                named = replace(program, files={one.target: one.staged.path for one in files})
+                await engine.prepare(named, reporter)
+                reporter.prepared()
+                return named
+
+        async def stage() -> list[StagedInput]:
+            with clock.measure("staging"):
+                return await self.stage.stage(task.input_sources, room.inputs, reporter)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                preparing = group.create_task(prepare())
+                staging = group.create_task(stage())
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        inputs = staging.result()
+        mounts = (
+            *(Mount(source=one.staged.path, target=one.target) for one in inputs),
+            *room.result_mounts(task),
+        )
+        return _Ready(replace(preparing.result(), mounts=mounts), inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    program: Program
+    inputs: Sequence[StagedInput]
+
+
+class _Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, phase: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = time.monotonic() - start
+
+
+class _Unseen:
+    """A program's own files are not the user's data: only the engine's work on them is shown."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.phase = reporter.phase
+        self.preparing = reporter.preparing
+        self.prepared = reporter.prepared
+        self.output = reporter.output
+
+    def found(self, target: str, objects: int, size_bytes: int, cached_bytes: int) -> None:
+        """Not shown."""
+
+    def staged(self, objects: int, size_bytes: int) -> None:
+        """Not shown."""
+
+
+async def _within(task: Task, running: Awaitable[int]) -> int:
+    """The exit code, if it comes within the job's execution time-out. Raises TimedOut when everything is gone."""
+    limit = task.timeouts.execution_timeout
+    try:
+        async with asyncio.timeout(limit or None):
+            return await running
+    except TimeoutError as exc:
+        raise TimedOut(
+            f"Execution timed out after {format_seconds(limit)}",
+            hint="Increase the task timeout or allocate more resources",
+        ) from exc
+
+
+def _program(job: Job, place: Place, params: BaseModel) -> Program:
+    task = job.spec.task
+    return Program(
+        execution_id=place.execution_id,
+        job_id=job.id,
+        params=params,
+        environment={**task.env, **_system_environment(job, place)},
+        cpu_cores=task.resources.cpu_cores,
+        memory_bytes=task.resources.memory_bytes,
+        network=task.network.type,
+    )
+
+
+def _system_environment(job: Job, place: Place) -> Mapping[str, str]:
+    """What every program is told about itself, under Bacalhau's names and ours."""
+    values = {
+        "EXECUTION_ID": place.execution_id,
+        "JOB_ID": job.id,
+        "JOB_TYPE": job.spec.type,
+        "PARTITION_INDEX": str(place.index),
+        "PARTITION_COUNT": str(job.spec.count),
+    }
+    return {f"{owner}_{name}": value for owner in ("BACALHAU", "GADUS") for name, value in values.items()}

@@ -1,0 +1,108 @@
+"""Which class stands behind which contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from . import plugins
+from .backends.local import Backend
+from .config import Settings
+from .contracts import Engine, Reporter, Source
+from .core.check import check
+from .core.decode import decode_params
+from .core.errors import InvalidSpec
+from .core.job import Job, Outcome, Place
+from .core.spec import InputSource, JobSpec, SpecConfig
+from .orchestrator.service import Service
+from .orchestrator.store import Store
+from .runner.cache import Cache
+from .runner.claim import held, sweep
+from .runner.execute import Runner
+from .runner.stage import Stage
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[Service]:
+    """The service of this data directory, in this process."""
+    parts = _Parts(settings)
+    with Store(settings.store_path) as store:
+        yield Service(settings, store, Backend(settings, parts.execute), parts.checked, held)
+
+
+def params_model(kind: Literal["engine", "source"], name: str) -> type[BaseModel]:
+    """The model of the params of a plugin. Raises InvalidSpec that lists what there is."""
+    model: type[BaseModel] = plugins.load("engines" if kind == "engine" else "storage", name).Params
+    return model
+
+
+class _Parts:
+    """The parts of a node, each made when it is first needed: listing jobs needs no cache and no engine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engines: dict[str, Engine] = {}
+        self._sources: dict[str, Source[Any]] = {}
+
+    async def execute(self, job: Job, place: Place, reporter: Reporter) -> Outcome:
+        """Run one execution here."""
+        return await self._runner.execute(job, place, reporter)
+
+    def checked(self, spec: JobSpec) -> JobSpec:
+        """The spec with canonical params of every plugin it names. Raises InvalidSpec with all problems."""
+        problems = check(spec)
+        task = spec.task
+        changes: dict[str, Any] = {}
+        try:
+            engine, model = self.engine(task.engine.type)
+            params = decode_params(model, task.engine.params, "Tasks[0].Engine.Params")
+            changes["engine"] = _canonical(task.engine, params)
+            for number, needed in enumerate(engine.program_inputs(params, task)):
+                self._checked_source(needed, f"Tasks[0].Engine.Params, module {number + 1}", problems)
+        except InvalidSpec as error:
+            problems += error.problems
+        changes["input_sources"] = tuple(
+            self._checked_source(one, f"Tasks[0].InputSources[{number}]", problems)
+            for number, one in enumerate(task.input_sources)
+        )
+        if problems:
+            raise InvalidSpec(problems)
+        return spec.model_copy(update={"tasks": (task.model_copy(update=changes),)})
+
+    def engine(self, name: str) -> tuple[Engine, type[BaseModel]]:
+        """The engine for a type name, made once, with the model of its params."""
+        found = plugins.load("engines", name)
+        if name.lower() not in self._engines:
+            self._engines[name.lower()] = found(self._settings)
+        return self._engines[name.lower()], found.Params
+
+    def source(self, name: str) -> tuple[Source[Any], type[BaseModel]]:
+        """The source for a type name, made once, with the model of its params."""
+        found = plugins.load("storage", name)
+        if name.lower() not in self._sources:
+            self._sources[name.lower()] = found(self._settings)
+        return self._sources[name.lower()], found.Params
+
+    def _checked_source(self, one: InputSource, where: str, problems: list[str]) -> InputSource:
+        try:
+            _, model = self.source(one.source.type)
+            params = decode_params(model, one.source.params, f"{where}.Source.Params")
+        except InvalidSpec as error:
+            problems += error.problems
+            return one
+        return one.model_copy(update={"source": _canonical(one.source, params)})
+
+    @cached_property
+    def _runner(self) -> Runner:
+        sweep(self._settings.executions_dir)
+        return Runner(self._settings, Stage(Cache(self._settings.cache_dir), self.source), self.engine)
+
+
+def _canonical(config: SpecConfig, params: BaseModel) -> SpecConfig:
+    # Only what was given: a default that changes in a later version then changes for this job, too, when it is run again.
+    given = params.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return config.model_copy(update={"params": given})

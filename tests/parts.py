@@ -1,0 +1,34 @@
+"""Parts of the machine that a test needs and that may be missing: skipped, but never silently."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import NoReturn
+
+import pytest
+
+REQUIRE_ALL_PARTS = "GADUS_REQUIRE_ALL_PARTS"
+_missing: dict[str, str] = {}
+
+
+def skip_without(part: str, reason: str, how: str) -> NoReturn:
+    """
+    Leave this test out because `part`, e.g. "docker", is missing; `reason` says what was seen, `how` how to get it.
+
+    The end of the run says so in one line. With GADUS_REQUIRE_ALL_PARTS=1 the test fails instead.
+    """
+    text = f"without {part}: {reason}"
+    _missing[text] = f"{reason} — {{count}} not run; {how}"
+    if os.environ.get(REQUIRE_ALL_PARTS, "") == "1":
+        pytest.fail(f"{text}; {how} ({REQUIRE_ALL_PARTS} is set)", pytrace=False)
+    pytest.skip(text)
+
+
+def missing_parts(reports: list[pytest.TestReport]) -> list[str]:
+    """One line for each missing part, with the number of tests among the skipped `reports` that it cost."""
+    counts = Counter(text for report in reports for text in _missing if str(report.longrepr).find(text) >= 0)
+    return [
+        "SKIPPED: " + _missing[text].format(count=f"{count} test{'s were' if count > 1 else ' was'}")
+        for text, count in counts.items()
+    ]
