@@ -1,4 +1,4 @@
-"""This machine as the only node."""
+"""The machine that Gadus runs on, as the only node."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Backend:
         self._room = asyncio.Semaphore(os.cpu_count() or 1)
 
     def nodes(self) -> Sequence[Node]:
-        """This machine, with what it has."""
+        """The one node, with what the machine has."""
         self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         return [
             Node(

@@ -39,6 +39,8 @@ def report(error: BaseException, words: Sequence[str]) -> int:
             return error.exit_code
         case Interrupted():
             say("Stopped.")
+            if wants_json(words):
+                _print_document("Interrupted", str(error), "", error.exit_code)
             return error.exit_code
         case KeyboardInterrupt() | click.Abort():
             say("Stopped.")
@@ -90,9 +92,13 @@ def _tell(message: str, hint: str, *, kind: str, exit_code: int, words: Sequence
     if hint:
         say_labelled("Hint", hint)
     if wants_json(words):
-        document = {"error": {"kind": kind, "message": message, "hint": hint}, "exit_code": exit_code}
-        print(json.dumps(document, ensure_ascii=False), flush=True)
+        _print_document(kind, message, hint, exit_code)
     return exit_code
+
+
+def _print_document(kind: str, message: str, hint: str, exit_code: int) -> None:
+    document = {"error": {"kind": kind, "message": message, "hint": hint}, "exit_code": exit_code}
+    click.echo(json.dumps(document, ensure_ascii=False))
 
 
 def wants_json(words: Sequence[str]) -> bool:

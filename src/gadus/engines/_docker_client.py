@@ -98,7 +98,7 @@ def _translated(address: str) -> Iterator[None]:
     except DockerError as exc:
         if exc.status == _NO_CONNECTION:
             raise _silent(address, exc) from exc
-        if 400 <= exc.status < 500:  # noqa: PLR2004 -- the request is at fault, as in all of HTTP
+        if 400 <= exc.status < 500:
             raise ProgramUnusable(
                 f"the container engine refuses the program: {exc.message}",
                 hint="change the value that the engine names: image, command, mount or resources",

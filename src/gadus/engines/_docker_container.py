@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -28,7 +28,7 @@ REMOVE_SECONDS = 10.0
 _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 _ALREADY_GONE, _ALREADY_THERE, _BEING_REMOVED = 404, 409, 409
 _NO_COMMAND = re.compile(r"executable file .*not found|no such file or directory|permission denied", re.IGNORECASE)
-_TOO_SMALL = re.compile(r"OOM-killed|memory limit too low|Minimum memory limit", re.IGNORECASE)
+_TOO_SMALL = re.compile(r"OOM-killed|memory limit too low", re.IGNORECASE)
 # The engine's init tells of a command that it cannot start only in the program's own stderr.
 _INIT_FAILED = re.compile(rb"\[FATAL tini \(\d+\)\] exec .* failed: (?P<reason>.*)")
 _INIT_FAILED_CODES = (126, 127)
@@ -48,10 +48,8 @@ async def run_container(docker: Docker, program: Program, order: Mapping[str, An
     try:
         # To its end also when cancelled: a container that appears after the removal would stay.
         container = await carried_through(_create(docker, name, order), START_SECONDS)
-        async with AsyncExitStack() as stack:
-            async with asyncio.timeout(ASK_SECONDS):
-                # Before the start, so that no output is missed.
-                attached = await stack.enter_async_context(container.attach(stdout=True, stderr=True))
+        # Before the start, so that no output is missed.
+        async with _attached_to(container) as attached:
             await _start(container, program)
             last_words = await _follow(container, attached, output)
         return await _judge(container, program, last_words)
@@ -79,6 +77,17 @@ async def _create(docker: Docker, name: str, order: Mapping[str, Any]) -> Docker
     # Left by a crash during the same execution.
     await remove(docker, name)
     return await docker.containers.create(order, name=name)
+
+
+@asynccontextmanager
+async def _attached_to(container: DockerContainer) -> AsyncIterator[Attached]:
+    attached = container.attach(stdout=True, stderr=True)
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await attached.__aenter__()
+        yield attached
+    finally:
+        await attached.close()
 
 
 async def _start(container: DockerContainer, program: Program) -> None:

@@ -17,7 +17,7 @@ from gadus.core.errors import Bug, ProgramUnusable
 from gadus.core.spec import InputSource, NetworkType, Task, Text, Trimmed, Wire
 
 from ._docker_client import ASK_SECONDS, connected
-from ._docker_container import REMOVE_SECONDS, name_of, remove, run_container
+from ._docker_container import REMOVE_SECONDS, remove, run_container
 from ._docker_pull import Pulls
 
 EXECUTION_LABEL = "gadus.execution"
@@ -28,8 +28,8 @@ MOST_PROCESSES = 4096
 """Far more than a data program needs; a fork bomb ends here."""
 NEEDLESS_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT")
 
-# The characters of an image reference: it becomes part of a path of the engine's interface.
-_IMAGE = re.compile(r"[A-Za-z0-9]+(?:[._:/@-]+[A-Za-z0-9]+|_)*")
+# The name becomes part of an address of the engine's interface: nothing in it may lead to another place there.
+_IMAGE = re.compile(r"(?!.*(?:\.\.|//))[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 
 
 class Params(Wire):
@@ -53,7 +53,7 @@ class Params(Wire):
     def _names_an_image(cls, image: str) -> str:
         if not image:
             raise ValueError("invalid docker engine param: 'Image' cannot be empty")
-        if not _IMAGE.fullmatch(image) or ".." in image:
+        if not _IMAGE.fullmatch(image):
             raise ValueError(f"invalid docker engine param: 'Image' ({image!r}) is not the name of an image")
         return image
 

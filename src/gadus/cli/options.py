@@ -1,0 +1,177 @@
+"""The flags that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from gadus.config import Settings, settings_from
+from gadus.core.errors import InvalidSpec
+from gadus.core.spec import LARGEST_COUNT, NetworkType
+from gadus.core.units import parse_bytes, parse_cores
+
+from .flags import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
+from .follow import Manner
+from .lazy import UsageMistake
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LONGEST_SECONDS = 10 * 365 * 24 * 3600
+
+
+class Parsed(click.ParamType):
+    """A flag's text read by `parse`; what that refuses becomes a mistake that names the flag and the way out."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any], example: str) -> None:
+        self.name = name
+        self._parse = parse
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except InvalidSpec as exc:
+            raise self._mistake("; ".join(exc.problems), exc.hint, param, ctx) from exc
+        except ValueError as exc:
+            raise self._mistake(str(exc), "", param, ctx) from exc
+
+    def _mistake(self, problem: str, hint: str, param: click.Parameter | None, ctx: click.Context | None) -> UsageMistake:
+        flag = "/".join(param.opts) if param else self.name
+        hint = hint or f"for example {flag.rpartition('/')[2]} {self._example}"
+        short = next((name for name in param.opts if len(name) == 2), "") if param else ""
+        if short and ctx and ctx.info_name == "run":
+            hint += f"; if {short} belongs to the program, put `--` before the program's own words"
+        return UsageMistake(f"{flag}: {problem}", hint=hint, ctx=ctx)
+
+
+def whole(smallest: int, largest: int, example: str) -> Parsed:
+    """A whole number between the two."""
+
+    def parse(text: str) -> int:
+        digits = text.strip()
+        number = digits.removeprefix("-")
+        if not (number.isascii() and number.isdigit() and len(number) < 19 and smallest <= int(digits) <= largest):
+            raise ValueError(f"{text!r} is not a whole number from {smallest} to {largest}")
+        return int(digits)
+
+    return Parsed("number", parse, example)
+
+
+_COUNT = whole(0, LARGEST_COUNT, "4")
+_SECONDS = whole(0, _LONGEST_SECONDS, "600")
+
+
+def _checked(check: Callable[[str], object]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text:
+            check(text)
+        return text
+
+    return parse
+
+
+def _network(text: str) -> NetworkType:
+    for known in NetworkType:
+        if known.value.lower() == text.strip().lower():
+            return known
+    raise ValueError(f"{text!r} is not a network type: use None, Full or HTTP")
+
+
+def _gpus(text: str) -> str:
+    if text and not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is not a number of GPUs")
+    return text
+
+
+_INPUT = Parsed("URI[:PATH]", parse_input, "s3://bucket/logs/2024-*:/inputs")
+_RESULT = Parsed("NAME:PATH", parse_result_path, "outputs:/outputs")
+_PUBLISHER = Parsed("PUBLISHER", parse_publisher, "local")
+_LABELS = Parsed("KEY=VALUE", lambda text: parse_labels([text]), "team=data")
+_ENVIRONMENT = Parsed("KEY=VALUE", lambda text: parse_env([text]), "MODE=fast")
+CONSTRAINTS = Parsed("CONSTRAINTS", parse_constraints, "Architecture=amd64,zone in (a,b)")
+
+_JOB = [
+    click.Option(["--name"], default="", help="Name of the job."),
+    click.Option(["--namespace"], default="default", show_default=True, help="Namespace of the job."),
+    click.Option(["--priority"], type=whole(-(2**31), 2**31 - 1, "10"), default=0, help="Higher goes first."),
+    click.Option(["-l", "--labels"], type=_LABELS, multiple=True, help="Labels of the job, comma-separated or repeated."),
+    click.Option(["--count"], type=_COUNT, default=None, help="How many executions, each with its own partition index.  [default: 1]"),
+    click.Option(["--concurrency"], type=_COUNT, default=None, hidden=True),
+    click.Option(["--target"], type=click.Choice(["any", "all"]), default="any", help="Run on any one node or on all nodes."),
+    click.Option(["-c", "--constraints"], type=CONSTRAINTS, default=None, help="What a node's labels must be."),
+    click.Option(["-s", "--selector"], type=CONSTRAINTS, default=None, hidden=True),
+]
+_TASK = [
+    click.Option(["--task-name"], default="main", show_default=True, help="Name of the task."),
+    click.Option(
+        ["-i", "--input", "inputs"],
+        type=_INPUT,
+        multiple=True,
+        help="Data for the program: s3://BUCKET/KEY, s3://BUCKET/PREFIX* or https://…, then :PATH or ,dst=PATH "
+        "[default /inputs], then ,opt=NAME=VALUE (filter, region, endpoint, …).",
+    ),
+    click.Option(["-o", "--output", "outputs"], type=_RESULT, multiple=True, help="Keep what the program leaves at PATH as NAME."),
+    click.Option(["-p", "--publisher"], type=_PUBLISHER, default=None, help="Where results go; they are kept here either way."),
+    click.Option(["--cpu"], type=Parsed("CORES", _checked(parse_cores), "500m"), default="", help="CPU cores: 2, 0.5, 500m."),
+    click.Option(["--memory"], type=Parsed("BYTES", _checked(parse_bytes), "512Mb"), default="", help="Memory: 512Mb, 2GiB."),
+    click.Option(["--disk"], type=Parsed("BYTES", _checked(parse_bytes), "10Gb"), default="", help="Disk: 10Gb."),
+    click.Option(["--gpu"], type=Parsed("NUMBER", _gpus, "1"), default="", help="Number of GPUs."),
+    click.Option(["--network"], type=Parsed("TYPE", _network, "Full"), default="None", show_default=True, help="None, Full or HTTP."),
+    click.Option(["--domain", "domains"], multiple=True, help="A domain the program may reach (with --network HTTP)."),
+    click.Option(["--timeout"], type=_SECONDS, default=0, help="Seconds for the whole job; 0 for no limit."),
+    click.Option(["--queue-timeout"], type=_SECONDS, default=0, help="Seconds to wait for room; 0 for no limit."),
+]
+_RUN = [
+    click.Option(["--wait/--no-wait"], default=True, help="Follow the job to its end, or print its id and return."),
+    click.Option(
+        ["--wait-timeout-secs"], type=_SECONDS, default=0, help="Stop the job when it is not done after so many seconds."
+    ),
+    click.Option(["--id-only"], is_flag=True, help="Print the job id and nothing else."),
+    click.Option(["-q", "--quiet"], is_flag=True, help="No progress: the program's output and errors only."),
+    click.Option(["--dry-run"], is_flag=True, help="Print the job as YAML and run nothing."),
+    click.Option(["-f", "--follow"], is_flag=True, hidden=True),
+    click.Option(["--node-details"], is_flag=True, hidden=True),
+]
+ENVIRONMENT = click.Option(
+    ["-e", "--env", "environment"], type=_ENVIRONMENT, multiple=True, help="KEY=VALUE for the program; repeatable."
+)
+MANNER_FLAGS = ("wait", "wait_timeout_secs", "id_only", "quiet", "dry_run", "follow", "node_details", "as_json")
+
+
+def with_job_flags(command: Command) -> Command:
+    """`command` with the flags of a job and its task, which `assemble.job_spec` reads."""
+    return _with(command, [*_JOB, *_TASK])
+
+
+def with_run_flags(command: Command) -> Command:
+    """`command` with the flags of `Manner`."""
+    return _with(command, _RUN)
+
+
+def manner(flags: dict[str, Any]) -> Manner:
+    """What the run flags say; takes them out of `flags`."""
+    said = {name: flags.pop(name) for name in MANNER_FLAGS if name in flags}
+    return Manner(
+        wait=said["wait"],
+        wait_seconds=said["wait_timeout_secs"],
+        id_only=said["id_only"],
+        quiet=said["quiet"],
+        dry_run=said["dry_run"],
+        as_json=said["as_json"],
+    )
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """The settings under ``--data-dir``, wherever on the command line it stood."""
+    return settings_from(data_dir=ctx.find_root().params.get("data_dir") or "")
+
+
+def _with(command: Command, options: list[click.Option]) -> Command:
+    # The order click itself gives to decorators: collected here, attached by @click.command.
+    known: list[click.Parameter] = command.__dict__.setdefault("__click_params__", [])
+    known.extend(reversed(options))
+    return command

@@ -1,0 +1,102 @@
+"""An open bucket: asked with this process's credentials, found in its region, listed and looked into."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from . import listing
+from .credentials import Chain
+from .diagnose import Question, explain
+from .listing import Listed
+from .location import Location
+from .requests import Answer, Requests
+
+_DIRECTORY_TYPE = "application/x-directory"
+
+
+class Bucket:
+    """
+    One bucket, open for reading. `location` is corrected when the service says that the bucket is in another region.
+
+    Every method raises InputUnreadable or StorageUnavailable with the cause and the way out.
+    """
+
+    def __init__(self, location: Location, chain: Chain, requests: Requests) -> None:
+        self.location = location
+        self.chain = chain
+        self.requests = requests
+
+    async def head(self, key: str, version_id: str = "") -> Listed | None:
+        """The object, or None when it only stands for a directory. Raises InputUnreadable when there is none."""
+        query = f"versionId={listing.quoted(version_id)}" if version_id else ""
+        answer = await self.ask("HEAD", key, query=query)
+        if not answer.good:
+            raise await explain(self, Question(key=key, version_id=version_id), answer)
+        size_bytes = int(answer.headers.get("content-length", "0"))
+        if answer.headers.get("content-type", "").startswith(_DIRECTORY_TYPE) and size_bytes == 0:
+            return None
+        return Listed(
+            key=key,
+            size_bytes=size_bytes,
+            etag=answer.headers.get("etag", ""),
+            version_id=version_id or _real_version(answer.headers.get("x-amz-version-id", "")),
+            storage_class=answer.headers.get("x-amz-storage-class", ""),
+        )
+
+    async def pages(self, prefix: str) -> AsyncIterator[list[Listed]]:
+        """Every object whose key begins with `prefix`, in the service's order, a page at a time."""
+        asked = f"s3://{self.location.bucket}/{prefix}"
+        guard = listing.Guard(asked, prefix)
+        token = ""
+        while True:
+            answer = await self.ask("GET", query=listing.query(prefix, token=token))
+            if not answer.good:
+                raise await explain(self, Question(prefix=prefix), answer)
+            page = listing.parse(answer.body, asked)
+            guard.check(page)
+            yield page.objects
+            if not page.token:
+                return
+            token = page.token
+
+    async def ask(self, method: str, key: str = "", *, query: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to one request; asked once more in the bucket's true region when the service names another."""
+        answer = await self.requests.send(self.location, method, key, query=query, headers=headers)
+        if answer.status in (301, 307, 400, 403) and (region := await self._true_region(answer)):
+            self.location = self.location.in_region(region)
+            answer = await self.requests.send(self.location, method, key, query=query, headers=headers)
+        return answer
+
+    async def _true_region(self, answer: Answer) -> str:
+        """The region the bucket is in, if the service says so and it is not the one that was asked; else ""."""
+        named = answer.headers.get("x-amz-bucket-region", "") or _region_in(answer.body)
+        if not named and answer.status != 403 and not answer.body:
+            # A HEAD has no body to say it in; a HEAD of the bucket says it in a header, whoever asks.
+            asked = await self.requests.send(self.location, "HEAD")
+            named = asked.headers.get("x-amz-bucket-region", "")
+        return named if named and named != self.location.region else ""
+
+
+@asynccontextmanager
+async def open_bucket(location: Location, chain: Chain) -> AsyncIterator[Bucket]:
+    """The bucket, with connections that are closed when the block ends."""
+    async with Requests(chain) as requests:
+        yield Bucket(location, chain, requests)
+
+
+def _region_in(body: bytes) -> str:
+    """The region in an error document, e.g. of AuthorizationHeaderMalformed."""
+    if not body or b"<!DOCTYPE" in body[:1024]:
+        return ""
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - no document type, so there is nothing to expand
+    except ET.ParseError:
+        return ""
+    return root.findtext("Region") or ""
+
+
+def _real_version(version_id: str) -> str:
+    """Objects of a bucket without versions are said to have the version "null", which pins nothing."""
+    return "" if version_id == "null" else version_id

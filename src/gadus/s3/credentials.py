@@ -1,0 +1,103 @@
+"""
+Who we are to a service: the standard AWS chain, asked once per process and refreshed when it says so.
+
+Environment, ``~/.aws`` files with profiles, SSO, web identity, container and instance metadata: botocore's rules.
+This module alone reads the AWS_* environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.exceptions import BotoCoreError
+
+from gadus.core.errors import InputUnreadable
+
+LOOKED_IN = "environment, ~/.aws files, web identity, container and instance metadata"
+
+_ABSENCE_HOLDS_SECONDS = 30.0
+"""Credentials may appear while a process lives; asking every time would wait for instance metadata every time."""
+_FROZEN_HOLDS = timedelta(minutes=1)
+"""How long the moving of bytes may use refreshable credentials before it asks again; a refresh comes minutes before expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys for signing. Never printed: the fields are left out of the text form."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    token: str | None = field(repr=False, default=None)
+    until: datetime | None = None
+    """When to ask for them again; None for keys that never change."""
+
+
+class Chain:
+    """The credentials, default region, default endpoint and CA bundle of one profile."""
+
+    def __init__(self) -> None:
+        self._session = botocore.session.Session()
+        self._lock = threading.Lock()
+        self._found: Any = None
+        self._absent_since = float("-inf")
+
+    async def credentials(self) -> Credentials | None:
+        """The keys to sign with now, or None when there are none anywhere. Raises InputUnreadable in the chain's own words."""
+        return await asyncio.to_thread(self.credentials_now)
+
+    def credentials_now(self) -> Credentials | None:
+        """The same for a caller in a thread of its own: may wait for the network."""
+        with self._lock:
+            try:
+                return self._ask()
+            except BotoCoreError as exc:
+                raise InputUnreadable(
+                    f"the AWS credentials cannot be used: {exc}", hint="check AWS_PROFILE and the files in ~/.aws"
+                ) from exc
+
+    def default_region(self) -> str:
+        """The region of the environment or profile; "" when there is none."""
+        # botocore does not read AWS_REGION, which most other SDKs prefer.
+        return os.environ.get("AWS_REGION") or self._config("region")
+
+    def default_endpoint(self) -> str:
+        """The service that the environment names in place of AWS; "" when there is none."""
+        return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+    def ca_bundle(self) -> Path | None:
+        """The certificate authorities to trust in place of the system's."""
+        path = self._config("ca_bundle")
+        return Path(path) if path else None
+
+    def _config(self, name: str) -> str:
+        try:
+            return self._session.get_config_variable(name) or ""
+        except BotoCoreError as exc:
+            raise InputUnreadable(
+                f"the AWS configuration cannot be used: {exc}", hint="check AWS_PROFILE and the files in ~/.aws"
+            ) from exc
+
+    def _ask(self) -> Credentials | None:
+        if self._found is None:
+            if time.monotonic() - self._absent_since < _ABSENCE_HOLDS_SECONDS:
+                return None
+            self._found = self._session.get_credentials()
+            if self._found is None:
+                self._absent_since = time.monotonic()
+                return None
+        frozen = self._found.get_frozen_credentials()
+        changing = hasattr(self._found, "refresh_needed")
+        return Credentials(
+            access_key=frozen.access_key,
+            secret_key=frozen.secret_key,
+            token=frozen.token or None,
+            until=datetime.now(UTC) + _FROZEN_HOLDS if changing else None,
+        )
