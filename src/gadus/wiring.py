@@ -21,7 +21,7 @@ from .core.spec import InputSource, JobSpec, SpecConfig
 from .orchestrator.service import Service
 from .orchestrator.store import Store
 from .runner.cache import Cache
-from .runner.claim import held, sweep
+from .runner.claim import held
 from .runner.execute import Runner
 from .runner.stage import Stage
 
@@ -98,7 +98,6 @@ class _Parts:
 
     @cached_property
     def _runner(self) -> Runner:
-        sweep(self._settings.executions_dir)
         return Runner(self._settings, Stage(Cache(self._settings.cache_dir), self.source), self.engine)
 
 

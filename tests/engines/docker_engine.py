@@ -122,6 +122,7 @@ class Cable:
         self.path = path
         self._awaited: dict[bytes, asyncio.Event] = {}
         self._ends: list[asyncio.StreamWriter] = []
+        self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -138,11 +139,18 @@ class Cable:
         for end in self._ends:
             end.transport.abort()
 
+    async def unplug(self) -> None:
+        """Cut, and nothing of the cable is left."""
+        self.cut()
+        if self._open:
+            await asyncio.wait(self._open)
+
     async def carried(self, words: bytes) -> None:
         """Returns when a request with `words` has just been passed on to the engine."""
         await self._awaited.setdefault(words, asyncio.Event()).wait()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(asyncio.current_task())
         from_engine, to_engine = await asyncio.open_unix_connection(ENGINE_SOCKET)
         self._ends += [writer, to_engine]
         async with asyncio.TaskGroup() as group:
@@ -169,4 +177,4 @@ async def cable(path: Path) -> AsyncIterator[Cable]:
     try:
         yield laid
     finally:
-        laid.cut()
+        await laid.unplug()

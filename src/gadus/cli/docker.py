@@ -28,12 +28,14 @@ Examples:
 @with_run_flags
 @with_job_flags
 @click.pass_context
-def run(ctx: click.Context, /, image: str, words: tuple[str, ...], workdir: str, entrypoint: tuple[str, ...], **flags: Any) -> int:
+def run(
+    ctx: click.Context, /, image: str, words: tuple[str, ...], workdir: str, entrypoint: tuple[str, ...], **flags: Any
+) -> int:
     """
     Run a container IMAGE over data.
 
-    Its output appears here, and its exit code becomes ours. Flags may stand before or after IMAGE; flags of the program go after
-    `--`.
+    Its output appears here, and its exit code becomes ours. Flags may stand before or after IMAGE; flags of the program go
+    after `--`.
     """
     how = manner(flags)
     params: dict[str, Any] = {"Image": image}

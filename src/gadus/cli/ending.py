@@ -75,7 +75,7 @@ def say_failure(job: Job) -> None:
 
 
 def done_line(job: Job, total_seconds: float) -> str:
-    """ "Done in 3.2 s: staging 1.1 s (48 objects, …), preparing 0.3 s, running 1.7 s; exit code 0"."""
+    """One line: "Done in 3.2 s: staging 1.1 s (48 objects, …), preparing 0.3 s, running 1.7 s; exit code 0"."""
     ended = answers(job)
     phases = []
     for phase in ("staging", "preparing", "running"):
@@ -85,7 +85,9 @@ def done_line(job: Job, total_seconds: float) -> str:
         if phase != "staging" or job.spec.task.input_sources:
             phases.append(f"{phase} {format_seconds(seconds)}{inputs}")
     codes = [one.outcome.exit_code for one in ended if one.outcome]
-    named = f"exit code {codes[0]}" if len(codes) == 1 else f"exit codes {', '.join(map(str, codes[:20]))}{'…' * (len(codes) > 20)}"
+    named = (
+        f"exit code {codes[0]}" if len(codes) == 1 else f"exit codes {', '.join(map(str, codes[:20]))}{'…' * (len(codes) > 20)}"
+    )
     many = f"{count_of(len(codes), 'execution')}; " if len(codes) != 1 else ""
     return f"Done in {format_seconds(total_seconds)}: {many}{', '.join(phases)}" + (f"; {named}" if codes else "")
 
@@ -143,10 +145,12 @@ def _seconds(one: Execution) -> dict[str, float]:
 
 
 def _inputs(ended: Sequence[Execution]) -> str:
-    """ "48 objects, 12.3 MiB, 0 B cached, size and ETag verified"."""
+    """In words: "48 objects, 12.3 MiB, 0 B cached, size and ETag verified"."""
     inputs = [one for execution in ended if execution.outcome for one in execution.outcome.receipt.get("inputs", [])]
     objects = sum(one["objects"] for one in inputs)
     size_bytes = sum(one["bytes"] for one in inputs)
     cached_bytes = size_bytes - sum(one["fetched_bytes"] for one in inputs)
     verified = " / ".join(dict.fromkeys(one["verified"] for one in inputs))
-    return f"{count_of(objects, 'object')}, {format_bytes(size_bytes)}, {format_bytes(cached_bytes)} cached, {verified} verified"
+    return (
+        f"{count_of(objects, 'object')}, {format_bytes(size_bytes)}, {format_bytes(cached_bytes)} cached, {verified} verified"
+    )

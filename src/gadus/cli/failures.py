@@ -135,4 +135,3 @@ def _kept(text: str) -> str:
             continue
         return str(directory / name)
     return "(it could not be written anywhere)"
-

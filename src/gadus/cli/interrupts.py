@@ -22,7 +22,9 @@ class Interrupted(Exception):
         self.exit_code = 128 + signal_number
 
 
-def run_interruptible(work: Coroutine[Any, Any, Result], *, at_once: Callable[[], None], last_words: Callable[[], None]) -> Result:
+def run_interruptible(
+    work: Coroutine[Any, Any, Result], *, at_once: Callable[[], None], last_words: Callable[[], None]
+) -> Result:
     """
     The result of `work`, or Interrupted after its cancellation is through.
 

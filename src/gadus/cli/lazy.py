@@ -48,6 +48,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx  # the leaves are described without being loaded
         rows = [(name, leaf.summary) for name, leaf in self.leaves.items() if not leaf.hidden]
         rows += [(name, group.get_short_help_str(80)) for name, group in self.commands.items()]
         with formatter.section("Commands"):
@@ -85,7 +86,9 @@ class Command(click.Command):
     def __init__(self, *positional: Any, **attributes: Any) -> None:
         super().__init__(*positional, **attributes)
         self.params += [
-            click.Option(["--data-dir"], metavar="DIR", expose_value=False, callback=_keep_data_dir, help="Where Gadus keeps its state."),
+            click.Option(
+                ["--data-dir"], metavar="DIR", expose_value=False, callback=_keep_data_dir, help="Where Gadus keeps its state."
+            ),
             click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on standard output instead of text."),
         ]
 
@@ -111,7 +114,9 @@ class Command(click.Command):
             elif value.lower() in _NO:
                 plain.extend(switches[name].secondary_opts[:1])
             else:
-                raise UsageMistake(f"{name}: {value!r} is neither true nor false", hint=f"write {name}=true or {name}=false", ctx=ctx)
+                raise UsageMistake(
+                    f"{name}: {value!r} is neither true nor false", hint=f"write {name}=true or {name}=false", ctx=ctx
+                )
         return [*plain, *args[end:]]
 
 

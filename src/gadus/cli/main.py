@@ -44,7 +44,14 @@ def _tree() -> LazyGroup:
         leaves={"version": Leaf("version:version", "Print the version.")},
         params=[
             click.Option(["--data-dir"], metavar="DIR", help="Where Gadus keeps its state (else GADUS_DATA_DIR)."),
-            click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."),
+            click.Option(
+                ["--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_print_version,
+                help="Print the version.",
+            ),
         ],
     )
     docker = {"run": Leaf("docker:run", "Run a container image over data.")}
@@ -71,7 +78,15 @@ def _exit_code_of(words: list[str]) -> int:
     try:
         answer = root.main(args=words, prog_name="gadus", standalone_mode=False)
         sys.stdout.flush()
-    except (GadusError, click.ClickException, click.Abort, click.exceptions.Exit, Interrupted, KeyboardInterrupt, BrokenPipeError) as error:
+    except (
+        GadusError,
+        click.ClickException,
+        click.Abort,
+        click.exceptions.Exit,
+        Interrupted,
+        KeyboardInterrupt,
+        BrokenPipeError,
+    ) as error:
         return report(error, words)
     return answer if isinstance(answer, int) else 0
 

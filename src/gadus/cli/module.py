@@ -42,7 +42,9 @@ def _inline(file: Path) -> SpecConfig:
         with file.open("rb") as stream:
             content = stream.read(LARGEST_MODULE_BYTES + 1)
     except OSError as exc:
-        raise InvalidSpec([f"MODULE: {str(file)!r} cannot be read: {os.strerror(exc.errno or errno.EIO)}"], hint=_nearest(file)) from exc
+        raise InvalidSpec(
+            [f"MODULE: {str(file)!r} cannot be read: {os.strerror(exc.errno or errno.EIO)}"], hint=_nearest(file)
+        ) from exc
     if len(content) > LARGEST_MODULE_BYTES:
         raise InvalidSpec(
             [f"MODULE: {str(file)!r} is larger than {format_bytes(LARGEST_MODULE_BYTES)}"],

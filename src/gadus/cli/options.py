@@ -99,7 +99,9 @@ _JOB = [
     click.Option(["--namespace"], default="default", show_default=True, help="Namespace of the job."),
     click.Option(["--priority"], type=whole(-(2**31), 2**31 - 1, "10"), default=0, help="Higher goes first."),
     click.Option(["-l", "--labels"], type=_LABELS, multiple=True, help="Labels of the job, comma-separated or repeated."),
-    click.Option(["--count"], type=_COUNT, default=None, help="How many executions, each with its own partition index.  [default: 1]"),
+    click.Option(
+        ["--count"], type=_COUNT, default=None, help="How many executions, each with its own partition index.  [default: 1]"
+    ),
     click.Option(["--concurrency"], type=_COUNT, default=None, hidden=True),
     click.Option(["--target"], type=click.Choice(["any", "all"]), default="any", help="Run on any one node or on all nodes."),
     click.Option(["-c", "--constraints"], type=CONSTRAINTS, default=None, help="What a node's labels must be."),
@@ -114,13 +116,17 @@ _TASK = [
         help="Data for the program: s3://BUCKET/KEY, s3://BUCKET/PREFIX* or https://…, then :PATH or ,dst=PATH "
         "[default /inputs], then ,opt=NAME=VALUE (filter, region, endpoint, …).",
     ),
-    click.Option(["-o", "--output", "outputs"], type=_RESULT, multiple=True, help="Keep what the program leaves at PATH as NAME."),
+    click.Option(
+        ["-o", "--output", "outputs"], type=_RESULT, multiple=True, help="Keep what the program leaves at PATH as NAME."
+    ),
     click.Option(["-p", "--publisher"], type=_PUBLISHER, default=None, help="Where results go; they are kept here either way."),
     click.Option(["--cpu"], type=Parsed("CORES", _checked(parse_cores), "500m"), default="", help="CPU cores: 2, 0.5, 500m."),
     click.Option(["--memory"], type=Parsed("BYTES", _checked(parse_bytes), "512Mb"), default="", help="Memory: 512Mb, 2GiB."),
     click.Option(["--disk"], type=Parsed("BYTES", _checked(parse_bytes), "10Gb"), default="", help="Disk: 10Gb."),
     click.Option(["--gpu"], type=Parsed("NUMBER", _gpus, "1"), default="", help="Number of GPUs."),
-    click.Option(["--network"], type=Parsed("TYPE", _network, "Full"), default="None", show_default=True, help="None, Full or HTTP."),
+    click.Option(
+        ["--network"], type=Parsed("TYPE", _network, "Full"), default="None", show_default=True, help="None, Full or HTTP."
+    ),
     click.Option(["--domain", "domains"], multiple=True, help="A domain the program may reach (with --network HTTP)."),
     click.Option(["--timeout"], type=_SECONDS, default=0, help="Seconds for the whole job; 0 for no limit."),
     click.Option(["--queue-timeout"], type=_SECONDS, default=0, help="Seconds to wait for room; 0 for no limit."),

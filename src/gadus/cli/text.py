@@ -12,7 +12,7 @@ _DANGEROUS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with everything that could steer a terminal written as an escape such as ``\\x1b``."""
+    r"""`text` on one line, with everything that could steer a terminal written as an escape such as ``\x1b``."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(letter) if unicodedata.category(letter) in _DANGEROUS else letter for letter in text)
@@ -34,7 +34,7 @@ def short_id(identifier: str) -> str:
 
 
 def count_of(number: int, noun: str) -> str:
-    """ "1 object", "1,234 objects"."""
+    """With its noun: "1 object", "1,234 objects"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

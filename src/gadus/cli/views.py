@@ -77,7 +77,9 @@ class Lines:
         running = one.now in (Phase.RUNNING, Phase.PUBLISHING)
         if one.inputs and (running or one.all_arrived):
             cached = f"{format_bytes(one.cached_bytes)} of it cached"
-            self._once("staged", f"Staged {count_of(one.objects, 'object')}, {format_bytes(one.size_bytes)} ({cached}) in {took}")
+            self._once(
+                "staged", f"Staged {count_of(one.objects, 'object')}, {format_bytes(one.size_bytes)} ({cached}) in {took}"
+            )
         if one.engine_work and (running or one.is_prepared):
             self._once("prepared", f"Prepared in {took}: {printable(one.engine_work)}")
 

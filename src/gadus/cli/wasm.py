@@ -29,9 +29,7 @@ Examples:
     "-I", "--import-module-volumes", "import_volumes", multiple=True, metavar="MODULE[:NAME]",
     help="A module whose exports the program imports as NAME.  [default: the file's name without .wasm]",
 )  # fmt: skip
-@click.option(
-    "-U", "--import-module-urls", "import_urls", multiple=True, metavar="URL", help="The same for a module at a URL."
-)
+@click.option("-U", "--import-module-urls", "import_urls", multiple=True, metavar="URL", help="The same for a module at a URL.")
 @with_run_flags
 @with_job_flags
 @click.pass_context

@@ -21,7 +21,7 @@ LARGEST_COUNT = 100_000
 class Wire(BaseModel):
     """A value with PascalCase names outside: frozen, no unknown names, no silent conversion of types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, serialize_by_alias=True)
 
     def to_wire(self) -> dict[str, Any]:
         """The value as JSON-ready data with the names of Bacalhau's files."""

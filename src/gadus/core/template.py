@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .problem import Problem, clipped, invalid
+from .problem import clipped
 from .shape import nearest
-from .template_functions import FUNCTIONS, Mistake, Value, is_true, text_of
+from .template_functions import FUNCTIONS, Place, Value, is_true, text_of
 from .template_parser import LARGEST_TEXT, Block, Call, Dot, Field, Literal, Node, Operand, Root, Text, parse
 
 _LARGEST_COST = 1_000_000
@@ -32,12 +32,8 @@ def render(text: str, variables: Mapping[str, str], name: str) -> str:
     """
     if "{{" not in text:
         return text
-    try:
-        nodes = parse(text)
-        rendering = _Rendering(variables)
-        rendering.nodes(nodes, variables)
-    except Mistake as exc:
-        raise invalid([Problem(name, exc.what, exc.line)], hint=exc.hint) from exc
+    rendering = _Rendering(variables)
+    rendering.nodes(parse(text, name), variables)
     return "".join(rendering.output)
 
 
@@ -52,19 +48,19 @@ class _Rendering:
 
     def nodes(self, nodes: Sequence[Node], dot: Value) -> None:
         for node in nodes:
-            self._spend(node.line)
+            self._spend(node.at)
             if isinstance(node, Text):
-                self._write(node.text, node.line)
+                self._write(node.text, node.at)
             elif isinstance(node, Block):
                 self._block(node, dot)
             else:
-                self._write(text_of(self._value(node, dot), node.line), node.line)
+                self._write(text_of(self._value(node, dot), node.at), node.at)
 
     def _block(self, block: Block, dot: Value) -> None:
         value = self._value(block.condition, dot)
         if block.keyword == "range":
             if not isinstance(value, list):
-                raise Mistake(f'range goes over a list, e.g. split .names ",", not over {clipped(repr(value))}', block.line)
+                raise block.at.wrong(f'range goes over a list, e.g. split .names ",", not over {clipped(repr(value))}')
             for item in value:
                 self.nodes(block.body, item)
             if not value:
@@ -75,7 +71,7 @@ class _Rendering:
             self.nodes(block.otherwise, dot)
 
     def _value(self, operand: Operand, dot: Value) -> Value:
-        self._spend(operand.line)
+        self._spend(operand.at)
         match operand:
             case Literal():
                 return operand.value
@@ -89,8 +85,8 @@ class _Rendering:
                 return self._first(operand, dot)
             case Call():
                 arguments = [self._value(argument, dot) for argument in operand.arguments]
-                value = FUNCTIONS[operand.function](arguments, operand.line)
-                self._spend(operand.line, sum(len(each) for each in (*arguments, value) if isinstance(each, str | list)))
+                value = FUNCTIONS[operand.function](arguments, operand.at)
+                self._spend(operand.at, sum(len(each) for each in (*arguments, value) if isinstance(each, str | list)))
                 return value
 
     def _first(self, call: Call, dot: Value) -> Value:
@@ -102,13 +98,13 @@ class _Rendering:
                 break
         return value
 
-    def _write(self, text: str, line: int) -> None:
+    def _write(self, text: str, at: Place) -> None:
         self._size += len(text)
         if self._size > LARGEST_TEXT:
             raise Mistake(f"the template gives more than {LARGEST_TEXT} characters", line)
         self.output.append(text)
 
-    def _spend(self, line: int, characters: int = 0) -> None:
+    def _spend(self, at: Place, characters: int = 0) -> None:
         self._cost += 1 + characters // _CHARACTERS_PER_COST
         if self._cost > _LARGEST_COST:
             raise Mistake("the template takes too many steps: range over less", line)
@@ -116,10 +112,10 @@ class _Rendering:
 
 def _field(value: Value, field: Field) -> Value:
     if not isinstance(value, Mapping):
-        raise Mistake(f"{clipped(repr(value))} has no field .{field.name}: write $.{field.name} for a variable", field.line)
+        raise field.at.wrong(f"{clipped(repr(value))} has no field .{field.name}: write $.{field.name} for a variable")
     if field.name in value:
         return value[field.name]
     what = f"template variable {field.name!r} is not defined (map has no entry for key)"
     if value:
         what = f"{what}; {nearest(field.name, list(value))}"
-    raise Mistake(what, field.line, f"give it with -V {field.name}=value, or take the text as it is with --no-template")
+    raise field.at.wrong(what, hint=f"give it with -V {field.name}=value, or take the text as it is with --no-template")

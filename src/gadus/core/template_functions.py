@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from .problem import clipped
+from .errors import InvalidSpec
+from .problem import Problem, clipped, invalid
 
 Value = str | bool | int | list[str] | Mapping[str, str]
 
@@ -15,21 +17,23 @@ LARGEST_VALUE = 10_000_000
 _VERB = re.compile(r"%(.?)", re.DOTALL)
 
 
-class Mistake(Exception):  # noqa: N818  # it never leaves the template modules; there it reads as what it is
-    """The author of a template wrote something that does not work, at `line`."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which template something stands."""
 
-    def __init__(self, what: str, line: int, hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.line = line
-        self.hint = hint
+    name: str
+    line: int
+
+    def wrong(self, what: str, *, hint: str = "") -> InvalidSpec:
+        """The error to raise when `what` is wrong here."""
+        return invalid([Problem(self.name, what, self.line)], hint=hint)
 
 
 def is_true(value: Value) -> bool:
     return bool(value)
 
 
-def text_of(value: Value, line: int) -> str:
+def text_of(value: Value, at: Place) -> str:
     """The value as it stands in the output."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -37,47 +41,47 @@ def text_of(value: Value, line: int) -> str:
         return str(value)
     if isinstance(value, list):
         return f"[{' '.join(value)}]"
-    raise Mistake("this stands for all variables: name one, e.g. {{.name}}", line)
+    raise at.wrong("this stands for all variables: name one, e.g. {{.name}}")
 
 
-def _not(arguments: Sequence[Value], line: int) -> Value:
-    (value,) = _exactly(arguments, 1, "not", line)
+def _not(arguments: Sequence[Value], at: Place) -> Value:
+    (value,) = _exactly(arguments, 1, "not", at)
     return not is_true(value)
 
 
-def _eq(arguments: Sequence[Value], line: int) -> Value:
-    first, *others = _at_least(arguments, 2, "eq", line)
+def _eq(arguments: Sequence[Value], at: Place) -> Value:
+    first, *others = _at_least(arguments, 2, "eq", at)
     return any(_same(first, other) for other in others)
 
 
-def _ne(arguments: Sequence[Value], line: int) -> Value:
-    first, second = _exactly(arguments, 2, "ne", line)
+def _ne(arguments: Sequence[Value], at: Place) -> Value:
+    first, second = _exactly(arguments, 2, "ne", at)
     return not _same(first, second)
 
 
-def _index(arguments: Sequence[Value], line: int) -> Value:
-    container, key = _exactly(arguments, 2, "index", line)
+def _index(arguments: Sequence[Value], at: Place) -> Value:
+    container, key = _exactly(arguments, 2, "index", at)
     if isinstance(container, Mapping) and isinstance(key, str):
         return container.get(key, "")
     if isinstance(container, list) and isinstance(key, int) and not isinstance(key, bool):
         if not 0 <= key < len(container):
-            raise Mistake(f"index {key} is outside a list of {len(container)}", line)
+            raise at.wrong(f"index {key} is outside a list of {len(container)}")
         return container[key]
-    raise Mistake('index takes the variables and a name, or a list and a number: index . "name"', line)
+    raise at.wrong('index takes the variables and a name, or a list and a number: index . "name"')
 
 
-def _split(arguments: Sequence[Value], line: int) -> Value:
-    text, separator = _exactly(arguments, 2, "split", line)
+def _split(arguments: Sequence[Value], at: Place) -> Value:
+    text, separator = _exactly(arguments, 2, "split", at)
     if not isinstance(text, str) or not isinstance(separator, str) or not separator:
-        raise Mistake('split takes a text and what stands between its parts: split .names ","', line)
+        raise at.wrong('split takes a text and what stands between its parts: split .names ","')
     # An empty text has no parts: range over it runs the else branch.
     return text.split(separator) if text else []
 
 
-def _printf(arguments: Sequence[Value], line: int) -> Value:
-    form, *values = _at_least(arguments, 1, "printf", line)
+def _printf(arguments: Sequence[Value], at: Place) -> Value:
+    form, *values = _at_least(arguments, 1, "printf", at)
     if not isinstance(form, str):
-        raise Mistake('printf takes a text first: printf "%s" .name', line)
+        raise at.wrong('printf takes a text first: printf "%s" .name')
     left = iter(values)
     size = 0
 
@@ -87,25 +91,25 @@ def _printf(arguments: Sequence[Value], line: int) -> Value:
             return "%"
         value = next(left, None)
         if value is None:
-            raise Mistake(f"printf {clipped(form)!r} has more verbs than values", line)
-        text = _formatted(match[1], value, line)
+            raise at.wrong(f"printf {clipped(form)!r} has more verbs than values")
+        text = _formatted(match[1], value, at)
         size += len(text)
         if size > LARGEST_VALUE:
-            raise Mistake(f"printf gives more than {LARGEST_VALUE} characters", line)
+            raise at.wrong(f"printf gives more than {LARGEST_VALUE} characters")
         return text
 
     text = _VERB.sub(filled, form)
     if next(left, None) is not None:
-        raise Mistake(f"printf {clipped(form)!r} has fewer verbs than values", line)
+        raise at.wrong(f"printf {clipped(form)!r} has fewer verbs than values")
     return text
 
 
-def _formatted(verb: str, value: Value, line: int) -> str:
+def _formatted(verb: str, value: Value, at: Place) -> str:
     match verb:
         case "v":
-            return text_of(value, line)
+            return text_of(value, at)
         case "s" if isinstance(value, str | list):
-            return text_of(value, line)
+            return text_of(value, at)
         case "d" if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         case "d" if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,100}", value):
@@ -113,27 +117,27 @@ def _formatted(verb: str, value: Value, line: int) -> str:
         case "q" if isinstance(value, str):
             return json.dumps(value, ensure_ascii=False)
         case "s" | "d" | "q":
-            raise Mistake(f"printf cannot write {clipped(repr(value))} as %{verb}: use %v", line)
-    raise Mistake(f"printf does not know %{verb}: use %s, %d, %q, %v or %%", line)
+            raise at.wrong(f"printf cannot write {clipped(repr(value))} as %{verb}: use %v")
+    raise at.wrong(f"printf does not know %{verb}: use %s, %d, %q, %v or %%")
 
 
 def _same(first: Value, second: Value) -> bool:
     return type(first) is type(second) and first == second
 
 
-def _exactly(arguments: Sequence[Value], count: int, function: str, line: int) -> Sequence[Value]:
+def _exactly(arguments: Sequence[Value], count: int, function: str, at: Place) -> Sequence[Value]:
     if len(arguments) != count:
-        raise Mistake(f"{function} takes {count} values, not {len(arguments)}", line)
+        raise at.wrong(f"{function} takes {count} values, not {len(arguments)}")
     return arguments
 
 
-def _at_least(arguments: Sequence[Value], count: int, function: str, line: int) -> Sequence[Value]:
+def _at_least(arguments: Sequence[Value], count: int, function: str, at: Place) -> Sequence[Value]:
     if len(arguments) < count:
-        raise Mistake(f"{function} takes at least {count} values, not {len(arguments)}", line)
+        raise at.wrong(f"{function} takes at least {count} values, not {len(arguments)}")
     return arguments
 
 
-FUNCTIONS: Mapping[str, Callable[[Sequence[Value], int], Value]] = {
+FUNCTIONS: Mapping[str, Callable[[Sequence[Value], Place], Value]] = {
     "eq": _eq,
     "index": _index,
     "ne": _ne,

@@ -10,67 +10,69 @@ Reads the text of a template into nodes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .problem import clipped
 from .shape import nearest
-from .template_functions import FUNCTIONS, Mistake
+from .template_functions import FUNCTIONS, Place
 
 LARGEST_TEXT = 10_000_000
 """In characters, of a template and of what it gives."""
 _DEEPEST = 64
 _KEYWORDS = frozenset(("if", "with", "range"))
 _NAMES = (*sorted(FUNCTIONS), "and", "or")
-_OPENING = re.compile(r"\{\{(?:(-)(?=\s))?(?:\s*(/\*))?")
+_OPENING = re.compile(r"\{\{(-(?=\s))?")
+_COMMENT = re.compile(r"\s*/\*")
+_COMMENT_END = re.compile(r"\*/(\s+-\}\}|\s*\}\})")
 _TOKEN = re.compile(
-    r"""(?P<blank>\s+(?!-\}\}))|(?P<end>\s*(?P<trim>(?<=\s)-)?\}\})|(?P<text>"(?:[^"\\\n]|\\.)*"|`[^`]*`)"""
+    r"""(?P<end>\s+-\}\}|\s*\}\})|(?P<blank>\s+)|(?P<text>"(?:[^"\\\n]|\\.)*"|`[^`]*`)"""
     r"""|(?P<field>\.[^\W\d]\w*)|(?P<number>[-+]?[0-9]{1,18}\b)|(?P<word>[^\W\d]\w*)|(?P<sign>[.$|()])"""
 )
 _ESCAPE = re.compile(r'\\(?:([abfnrtv"\'\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))', re.DOTALL)
+_LITERAL_HINT = "text with {{ that is no template goes in with --no-template"
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "'": "'", "\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     text: str
-    line: int
+    at: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
     value: str | int | bool
-    line: int
+    at: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
     """The current value: the variables, or what `with` and `range` made of it."""
 
-    line: int
+    at: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
     """The variables, wherever it stands."""
 
-    line: int
+    at: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     of: Operand
     name: str
-    line: int
+    at: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     function: str
     arguments: tuple[Operand, ...]
-    line: int
+    at: Place
 
 
 @dataclass(slots=True)
@@ -79,11 +81,240 @@ class Block:
 
     keyword: str
     condition: Operand
-    line: int
+    at: Place
     body: list[Node] = field(default_factory=list)
     otherwise: list[Node] = field(default_factory=list)
 
 
 Operand = Literal | Dot | Root | Field | Call
 Node = Text | Block | Literal | Dot | Root | Field | Call
-_Token = tuple[str, str]
+
+
+def parse(text: str, name: str) -> list[Node]:
+    """The nodes of the template `text`. Raises InvalidSpec with the line of what cannot be read."""
+    if len(text) > LARGEST_TEXT:
+        raise Place(name, 1).wrong(f"has {len(text)} characters, {LARGEST_TEXT} are allowed")
+    tree = _Tree()
+    for at, part in _parts(text, name):
+        if isinstance(part, str):
+            tree.current.append(Text(part, at))
+        else:
+            _act(tree, part, at)
+    tree.finish()
+    return tree.nodes
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """`glued` when no blank stands before it: `.a.b` is one operand, `.a .b` are two."""
+
+    kind: str
+    text: str
+    glued: bool
+
+
+class _Tree:
+    """What was read so far, and the blocks that still wait for their end."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.current = self.nodes
+        # Each open block, the list it stands in, and whether the `end` of the block in it closes it too (else if).
+        self._open: list[tuple[Block, list[Node], bool]] = []
+
+    def open(self, block: Block, *, chained: bool = False) -> None:
+        if len(self._open) >= _DEEPEST:
+            raise block.at.wrong(f"blocks are nested deeper than {_DEEPEST} levels")
+        self.current.append(block)
+        self._open.append((block, self.current, chained))
+        self.current = block.body
+
+    def otherwise(self, at: Place) -> Block:
+        block = self._open[-1][0] if self._open else None
+        if block is None or self.current is block.otherwise:
+            raise at.wrong("else belongs into an if, with or range that has none yet")
+        self.current = block.otherwise
+        return block
+
+    def close(self, at: Place) -> None:
+        if not self._open:
+            raise at.wrong("end closes nothing: there is no open if, with or range")
+        chained = True
+        while chained:
+            _, self.current, chained = self._open.pop()
+
+    def finish(self) -> None:
+        if self._open:
+            block = self._open[-1][0]
+            raise block.at.wrong(f"{{{{{block.keyword} …}}}} has no {{{{end}}}}")
+
+
+def _parts(text: str, name: str) -> Iterator[tuple[Place, str | list[_Token]]]:
+    """Texts, already trimmed, and the tokens of actions."""
+    line, start, trims = 1, 0, False
+    while (opening := _OPENING.search(text, start)) is not None:
+        before = text[start : opening.start()]
+        trimmed = before.lstrip() if trims else before
+        trimmed = trimmed.rstrip() if opening[1] else trimmed
+        if trimmed:
+            yield Place(name, line), trimmed
+        at = Place(name, line + before.count("\n"))
+        comment = _COMMENT.match(text, opening.end())
+        if comment:
+            ending = _COMMENT_END.search(text, comment.end())
+            if ending is None:
+                raise at.wrong("the comment {{/* has no */}}")
+            end, trims = ending.end(), "-" in ending[1]
+        else:
+            tokens, end, trims = _tokens(text, opening.end(), at)
+            yield at, tokens
+        line = at.line + text.count("\n", opening.start(), end)
+        start = end
+    rest = text[start:].lstrip() if trims else text[start:]
+    if rest:
+        yield Place(name, line), rest
+
+
+def _tokens(text: str, start: int, at: Place) -> tuple[list[_Token], int, bool]:
+    """The tokens up to the end of the action, where it ends, and whether it trims the text after it."""
+    tokens: list[_Token] = []
+    glued = False
+    while (match := _TOKEN.match(text, start)) is not None:
+        kind = match.lastgroup or ""
+        if kind == "end":
+            return tokens, match.end(), "-" in match[0]
+        if kind != "blank":
+            tokens.append(_Token(kind, match[0], glued))
+        glued = kind != "blank"
+        start = match.end()
+    rest = text[start : start + 20]
+    if not rest:
+        raise at.wrong("the action has no }}", hint=_LITERAL_HINT)
+    raise at.wrong(f"the action cannot be read from {rest!r} on", hint=_LITERAL_HINT)
+
+
+def _act(tree: _Tree, tokens: list[_Token], at: Place) -> None:
+    """Add what one action says to `tree`."""
+    words = [token.text for token in tokens[:2] if token.kind == "word"]
+    match words:
+        case [keyword, *_] if keyword in _KEYWORDS:
+            tree.open(Block(keyword, _Operands(tokens[1:], at).pipeline(), at))
+        case ["else", "if"]:
+            above = tree.otherwise(at)
+            if above.keyword != "if":
+                raise at.wrong(f"else if does not belong into {above.keyword}")
+            tree.open(Block("if", _Operands(tokens[2:], at).pipeline(), at), chained=True)
+        case ["else"] if len(tokens) == 1:
+            tree.otherwise(at)
+        case ["end"] if len(tokens) == 1:
+            tree.close(at)
+        case _:
+            tree.current.append(_Operands(tokens, at).pipeline())
+
+
+class _Operands:
+    """Reads the pipeline of one action."""
+
+    def __init__(self, tokens: Sequence[_Token], at: Place) -> None:
+        self._tokens = tokens
+        self._next = 0
+        self._at = at
+
+    def pipeline(self) -> Operand:
+        """The whole of the tokens."""
+        operand = self._piped(0)
+        if self._peek() is not None:
+            raise self._at.wrong("there is a ) too many")
+        return operand
+
+    def _piped(self, depth: int) -> Operand:
+        if depth > _DEEPEST:
+            raise self._at.wrong(f"parentheses are nested deeper than {_DEEPEST} levels")
+        operand = self._command(depth, None)
+        stages = 0
+        while self._peek() == "|":
+            self._next += 1
+            stages += 1
+            if stages > _DEEPEST:
+                raise self._at.wrong(f"a pipeline has at most {_DEEPEST} parts")
+            operand = self._command(depth, operand)
+        return operand
+
+    def _command(self, depth: int, piped: Operand | None) -> Operand:
+        if self._peek() in (None, "|", ")"):
+            raise self._at.wrong("a value is missing here")
+        token = self._tokens[self._next]
+        if token.kind != "word" or token.text in ("true", "false"):
+            operand = self._operand(depth)
+            if piped is not None or self._peek() not in (None, "|", ")"):
+                raise self._at.wrong("only functions take values", hint=f"functions are {', '.join(_NAMES)}")
+            return operand
+        self._next += 1
+        if token.text not in _NAMES:
+            what = f"{clipped(token.text)!r} is not a function of templates; {nearest(token.text, _NAMES)}"
+            raise self._at.wrong(what, hint=f"functions are {', '.join(_NAMES)}; {_LITERAL_HINT}")
+        arguments: list[Operand] = []
+        while self._peek() not in (None, "|", ")"):
+            arguments.append(self._operand(depth))
+        if piped is not None:
+            arguments.append(piped)
+        if not arguments:
+            raise self._at.wrong(f"{token.text} needs values: {token.text} .name …")
+        return Call(token.text, tuple(arguments), self._at)
+
+    def _operand(self, depth: int) -> Operand:
+        operand = self._simple(depth)
+        chain = 0
+        while self._next < len(self._tokens) and self._tokens[self._next].kind == "field" and self._tokens[self._next].glued:
+            chain += 1
+            if chain > _DEEPEST:
+                raise self._at.wrong(f"a value has at most {_DEEPEST} fields in a row")
+            operand = Field(operand, self._tokens[self._next].text[1:], self._at)
+            self._next += 1
+        return operand
+
+    def _simple(self, depth: int) -> Operand:
+        token = self._tokens[self._next]
+        self._next += 1
+        match token.kind, token.text:
+            case "text", text:
+                return Literal(text[1:-1] if text.startswith("`") else _unescaped(text[1:-1], self._at), self._at)
+            case "number", text:
+                return Literal(int(text), self._at)
+            case "word", "true" | "false":
+                return Literal(token.text == "true", self._at)
+            case "field", text:
+                return Field(Dot(self._at), text[1:], self._at)
+            case "sign", ".":
+                return Dot(self._at)
+            case "sign", "$":
+                following = self._tokens[self._next] if self._next < len(self._tokens) else None
+                if following is not None and following.kind == "word" and following.glued:
+                    raise self._at.wrong("templates here have no variables of their own such as $x: give values with -V")
+                return Root(self._at)
+            case "sign", "(":
+                operand = self._piped(depth + 1)
+                if self._peek() != ")":
+                    raise self._at.wrong("a ) is missing")
+                self._next += 1
+                return operand
+        raise self._at.wrong(f"a value was expected, not {clipped(token.text)!r}: put what a function gives in parentheses")
+
+    def _peek(self) -> str | None:
+        """The next token's text; None at the end."""
+        if self._next == len(self._tokens):
+            return None
+        token = self._tokens[self._next]
+        # A quoted ")" or "|" is a value; its quotes keep it apart here.
+        return token.text
+
+
+def _unescaped(text: str, at: Place) -> str:
+    def plain(match: re.Match[str]) -> str:
+        if match[1]:
+            return _ESCAPES[match[1]]
+        if match[4]:
+            raise at.wrong(f"{match[0]!r} is not an escape: write \\\\ for a backslash, or take `…` around the text")
+        return chr(int(match[2] or match[3], 16))
+
+    return _ESCAPE.sub(plain, text)

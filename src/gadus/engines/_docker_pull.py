@@ -43,7 +43,7 @@ class Pulls:
         Raises ProgramUnusable when the registry has no such image or does not give it to us, else EngineUnavailable.
         """
         lock = self._one_at_a_time.setdefault(image, asyncio.Lock())
-        if True:
+        async with lock:
             if await _is_present(docker, image):
                 return
             reporter.preparing(f"pulling {image}")

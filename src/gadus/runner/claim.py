@@ -44,6 +44,11 @@ def held(path: Path) -> Iterator[bool]:
             os.close(lock)
 
 
+def living(parent: Path) -> frozenset[str]:
+    """The names of the claimed directories below `parent`, after a sweep: those that a living process works in."""
+    return frozenset(path.with_suffix("").name for path in parent.glob("*.lock"))
+
+
 def sweep(parent: Path) -> list[str]:
     """Remove every directory below `parent` whose process is gone; returns their names."""
     removed = []

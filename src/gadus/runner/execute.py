@@ -17,6 +17,7 @@ from gadus.core.job import Failure, Job, Outcome, Phase, Place
 from gadus.core.spec import Task
 from gadus.core.units import format_seconds
 
+from .claim import living, sweep
 from .logs import Logs
 from .receipt import OBJECTS_IN_SUMMARY, receipt
 from .stage import Stage, StagedInput
@@ -26,13 +27,16 @@ FindEngine = Callable[[str], tuple[Engine, type[BaseModel]]]
 """The engine for a type name, and the model of its params."""
 
 
-@dataclass(frozen=True, slots=True)
 class Runner:
     """Runs executions on this machine."""
 
-    settings: Settings
-    stage: Stage
-    find_engine: FindEngine
+    def __init__(self, settings: Settings, stage: Stage, find_engine: FindEngine) -> None:
+        self._settings = settings
+        self._stage = stage
+        self._find_engine = find_engine
+        self._swept: set[str] = set()
+        # What is left after this belongs to processes that live.
+        sweep(settings.executions_dir)
 
     async def execute(self, job: Job, place: Place, reporter: Reporter) -> Outcome:
         """
@@ -41,7 +45,7 @@ class Runner:
         Errors become the outcome; cancellation passes through. On every exit nothing of the execution is left but its results.
         """
         try:
-            with workplace(self.settings, place.execution_id) as room:
+            with workplace(self._settings, place.execution_id) as room:
                 return await self._execute(job, place, room, reporter)
         except GadusError as error:
             failure = Failure(kind=error.kind, message=error.message, hint=error.hint)
@@ -49,7 +53,7 @@ class Runner:
 
     async def _execute(self, job: Job, place: Place, room: Workplace, reporter: Reporter) -> Outcome:
         task = job.spec.task
-        engine, params_model = self.find_engine(task.engine.type)
+        engine, params_model = self._find_engine(task.engine.type)
         params = params_model.model_validate(task.engine.params)
         clock = _Clock()
 
@@ -65,7 +69,7 @@ class Runner:
         whole = receipt(ready.inputs, clock.seconds, truncated)
         summary = receipt(ready.inputs, clock.seconds, truncated, objects_shown=OBJECTS_IN_SUMMARY)
         # Also after a non-zero exit: the author needs the outputs to see why.
-        room.keep(self.settings.results_of(job.id, place.execution_id), exit_code=exit_code, receipt=whole)
+        room.keep(self._settings.results_of(job.id, place.execution_id), exit_code=exit_code, receipt=whole)
         return Outcome(exit_code=exit_code, receipt=summary)
 
     async def _make_ready(
@@ -75,8 +79,9 @@ class Runner:
 
         async def prepare() -> Program:
             with clock.measure("preparing"):
+                await self._sweep(engine, task.engine.name)
                 needed = engine.program_inputs(program.params, task)
-                files = await self.stage.stage(needed, room.inputs, _Unseen(reporter))
+                files = await self._stage.stage(needed, room.inputs, _Unseen(reporter))
                 named = replace(program, files={one.target: one.staged.path for one in files})
                 await engine.prepare(named, reporter)
                 reporter.prepared()
@@ -84,7 +89,7 @@ class Runner:
 
         async def stage() -> list[StagedInput]:
             with clock.measure("staging"):
-                return await self.stage.stage(task.input_sources, room.inputs, reporter)
+                return await self._stage.stage(task.input_sources, room.inputs, reporter)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -98,6 +103,12 @@ class Runner:
             *room.result_mounts(task),
         )
         return _Ready(replace(preparing.result(), mounts=mounts), inputs)
+
+    async def _sweep(self, engine: Engine, name: str) -> None:
+        """Once for each engine: end what a killed process left running in it."""
+        if name not in self._swept:
+            self._swept.add(name)
+            await engine.sweep(living(self._settings.executions_dir))
 
 
 @dataclass(frozen=True, slots=True)

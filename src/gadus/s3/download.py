@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,7 +61,7 @@ class Download:
         self._bucket = bucket
         self._store = _store(bucket)
 
-    async def chunks(self, wish: Wish, offset: int, end: int) -> AsyncIterator[memoryview]:
+    async def chunks(self, wish: Wish, offset: int, end: int) -> AsyncGenerator[memoryview]:
         """
         The bytes from `offset` to `end` as they arrive, of exactly the version that was listed.
 
@@ -76,7 +76,7 @@ class Download:
         if left > 0:
             raise StorageUnavailable(f"{self._bucket.location.endpoint} sent {left} bytes too few of {wish.key!r}")
 
-    async def _by_obstore(self, wish: Wish, offset: int, end: int) -> AsyncIterator[memoryview]:
+    async def _by_obstore(self, wish: Wish, offset: int, end: int) -> AsyncGenerator[memoryview]:
         options: GetOptions = {}
         if wish.etag:
             options["if_match"] = wish.etag
@@ -99,7 +99,7 @@ class Download:
         except (BaseError, PermissionError) as exc:
             raise self._failed(str(exc)) from exc
 
-    async def _by_hand(self, wish: Wish, offset: int, end: int) -> AsyncIterator[memoryview]:
+    async def _by_hand(self, wish: Wish, offset: int, end: int) -> AsyncGenerator[memoryview]:
         headers = {"If-Match": wish.etag} if wish.etag else {}
         if end - offset < wish.size_bytes:
             headers["Range"] = f"bytes={offset}-{end - 1}"

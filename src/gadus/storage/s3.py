@@ -23,7 +23,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gadus.config import Settings
 from gadus.contracts import Arrivals, Wanted
-from gadus.core.errors import InputUnsafe, NothingMatched
+from gadus.core.errors import InputUnsafe, NothingMatched, StorageUnavailable
 from gadus.core.manifest import Item, Manifest
 from gadus.core.spec import Wire
 from gadus.core.tree import check_paths, parents
@@ -38,7 +38,7 @@ _LONGEST_FILTER_BYTES = 1024
 _FILTER_MEMORY_BYTES = 8 << 20
 
 
-class Params(Wire):
+class S3Params(Wire):
     """What the author of a job says of an S3 input."""
 
     bucket: str = Field(alias="Bucket")
@@ -123,13 +123,13 @@ class Params(Wire):
 class Source:
     """The contract `Source` for S3."""
 
-    Params = Params
+    Params = S3Params
 
     def __init__(self, settings: Settings) -> None:
         del settings  # everything it needs is in the params and the AWS chain
         self._chain = Chain()
 
-    async def resolve(self, params: Params) -> Manifest:
+    async def resolve(self, params: S3Params) -> Manifest:
         """The exact objects, from one LIST per 1,000 keys, or one HEAD for a single object."""
         async with self._open(params) as bucket:
             one = await bucket.head(params.key, params.version_id) if params.names_one_object else None
@@ -140,7 +140,7 @@ class Source:
                 raise _nothing(params)
             return _manifest(params, bucket, found)
 
-    async def fetch(self, params: Params, manifest: Manifest, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
+    async def fetch(self, params: S3Params, manifest: Manifest, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
         """One GET for each object below the part size, parts in parallel above it, each of exactly the listed version."""
         by_file = {one.into: one for one in wanted}
         targets = [
@@ -157,7 +157,7 @@ class Source:
                 whole=lambda target, sha256: arrivals.whole(by_file[target.into], sha256),
             )
 
-    def _open(self, params: Params) -> AbstractAsyncContextManager[Bucket]:
+    def _open(self, params: S3Params) -> AbstractAsyncContextManager[Bucket]:
         location = locate(
             params.bucket,
             endpoint=params.endpoint or self._chain.default_endpoint(),
@@ -181,12 +181,12 @@ def relative_path(key: str, prefix: str) -> str:
     return "/".join(part for part in rest.split("/") if part not in ("", "."))
 
 
-def _prefix_of(params: Params) -> str:
+def _prefix_of(params: S3Params) -> str:
     """The prefix to list: a single key that turned out to be a directory stands for what is below it."""
     return f"{params.key}/" if params.names_one_object else params.prefix
 
 
-async def _matching(params: Params, bucket: Bucket) -> AsyncIterator[Listed]:
+async def _matching(params: S3Params, bucket: Bucket) -> AsyncIterator[Listed]:
     prefix = _prefix_of(params)
     wanted = _compiled(params.filter) if params.filter else None
     async for page in bucket.pages(prefix):
@@ -195,7 +195,7 @@ async def _matching(params: Params, bucket: Bucket) -> AsyncIterator[Listed]:
                 yield one
 
 
-def _manifest(params: Params, bucket: Bucket, found: Sequence[tuple[Listed, str]]) -> Manifest:
+def _manifest(params: S3Params, bucket: Bucket, found: Sequence[tuple[Listed, str]]) -> Manifest:
     markers = [(one, path) for one, path in found if one.key.endswith("/")]
     files = [(one, path) for one, path in found if not one.key.endswith("/")]
     full = [one.key for one, _ in markers if one.size_bytes]
@@ -206,8 +206,10 @@ def _manifest(params: Params, bucket: Bucket, found: Sequence[tuple[Listed, str]
         )
     above = {directory for _, path in files for directory in parents(path)}
     empty = tuple(sorted({path for _, path in markers if path} - above))
-    # Two keys are told apart by the key itself; the path alone is what could be shared.
-    check_paths({one.key: path for one, path in files}, empty)
+    paths = {one.key: path for one, path in files}
+    if len(paths) < len(files):
+        raise StorageUnavailable(f"{bucket.location.endpoint} lists the same key twice", hint="try again later")
+    check_paths(paths, empty)
     items = tuple(
         Item(
             key=one.key,
@@ -222,7 +224,7 @@ def _manifest(params: Params, bucket: Bucket, found: Sequence[tuple[Listed, str]
     return Manifest(location=str(bucket.location), items=items, directories=empty)
 
 
-def _nothing(params: Params) -> NothingMatched:
+def _nothing(params: S3Params) -> NothingMatched:
     where = f"s3://{params.bucket}/{_prefix_of(params)}"
     if params.filter:
         return NothingMatched(

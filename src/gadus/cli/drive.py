@@ -1,0 +1,58 @@
+"""``gadus job drive``, not for people: runs a submitted job to its end with nobody watching."""
+
+from __future__ import annotations
+
+import click
+
+from gadus.contracts import Reporter, Stream
+from gadus.core.job import Execution, Job, Phase
+from gadus.wiring import open_service
+
+from .ending import exit_code_of
+from .interrupts import run_interruptible
+from .lazy import Command
+from .options import settings_of
+
+
+@click.command(cls=Command, hidden=True)
+@click.argument("job_id")
+@click.pass_context
+def drive(ctx: click.Context, /, job_id: str, *, as_json: bool) -> int:
+    """Run the submitted job JOB_ID to its end, silently."""
+    del as_json
+    with open_service(settings_of(ctx)) as service:
+        job = run_interruptible(service.drive(job_id, _Nobody()), at_once=_nothing, last_words=_nothing)
+    return exit_code_of(job)
+
+
+def _nothing() -> None:
+    """There is no terminal to look after."""
+
+
+class _Nobody:
+    """A `Watcher` and `Reporter` to whom nothing matters."""
+
+    def reporter(self, execution: Execution) -> Reporter:
+        del execution
+        return self
+
+    def changed(self, job: Job) -> None:
+        """Not watched."""
+
+    def phase(self, phase: Phase) -> None:
+        """Not watched."""
+
+    def found(self, target: str, objects: int, size_bytes: int, cached_bytes: int) -> None:
+        """Not watched."""
+
+    def staged(self, objects: int, size_bytes: int) -> None:
+        """Not watched."""
+
+    def preparing(self, what: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
+        """Not watched."""
+
+    def prepared(self) -> None:
+        """Not watched."""
+
+    def output(self, stream: Stream, data: bytes) -> None:
+        """Not watched; it is kept in the results."""

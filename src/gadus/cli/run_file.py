@@ -1,0 +1,149 @@
+"""``gadus job run`` and ``gadus job validate``: job files, with their templates."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, TypeVar
+
+import click
+
+from gadus.core.decode import decode_job
+from gadus.core.errors import InvalidSpec
+from gadus.core.spec import JobSpec
+from gadus.core.template import render
+from gadus.wiring import open_service, params_model
+
+from .ending import as_line
+from .failures import say, say_labelled
+from .follow import run_job
+from .lazy import Command, UsageMistake
+from .options import manner, settings_of, with_run_flags
+
+Result = TypeVar("Result")
+
+_LARGEST_FILE_BYTES = 10 << 20
+_STDIN = "-"
+
+
+@click.command(cls=Command)
+@click.argument("file", default=_STDIN, metavar="[FILE]")
+@click.option("-V", "--template-vars", "variables", multiple=True, metavar="NAME=VALUE", help="Variables of the template.")
+@click.option("-E", "--template-envs", "pattern", default="", metavar="REGEX", help="Environment variables to take as well.")
+@click.option("--no-template", is_flag=True, help="Take {{ as it stands.")
+@click.option("--show-warnings", is_flag=True, hidden=True)
+@with_run_flags
+@click.pass_context
+def run(
+    ctx: click.Context,
+    /,
+    file: str,
+    variables: tuple[str, ...],
+    pattern: str,
+    *,
+    no_template: bool,
+    show_warnings: bool,
+    **flags: Any,
+) -> int:
+    """
+    Run the job in FILE (YAML or JSON); without FILE, or with `-`, the job on standard input.
+
+    The text is a template first: {{.name}} stands for the value given by -V name=value.
+    """
+    del show_warnings  # they are always shown
+    how = manner(flags)
+    text = _text_of(file)
+    if not no_template:
+        given = {**_from_environment(pattern), **_given(variables)}
+        text = _blamed(lambda: render(text, given, _name_of(file)))
+    spec, warnings = _decoded(text, file)
+    if not how.quiet:
+        for warning in warnings:
+            say_labelled("Warning", warning)
+    return run_job(spec, how, settings_of(ctx))
+
+
+@click.command(cls=Command)
+@click.argument("file")
+@click.pass_context
+def validate(ctx: click.Context, /, file: str, *, as_json: bool) -> None:
+    """Check the job in FILE, or on standard input (`-`), and run nothing."""
+    spec, warnings = _decoded(_text_of(file), file)
+    with open_service(settings_of(ctx)) as service:
+        _blamed(lambda: service.check(spec))
+    if as_json:
+        click.echo(as_line({"valid": True, "warnings": list(warnings)}))
+        return
+    for warning in warnings:
+        say_labelled("Warning", warning)
+    click.echo("OK")
+
+
+def _decoded(text: str, file: str) -> tuple[JobSpec, tuple[str, ...]]:
+    return _blamed(lambda: decode_job(text, params_model=params_model, name=_name_of(file)))
+
+
+def _blamed(read: Callable[[], Result]) -> Result:
+    """What `read` gives; its problems are told to be the job file's."""
+    try:
+        return read()
+    except InvalidSpec as exc:
+        raise InvalidSpec(["the job provided is invalid:", *exc.problems], hint=exc.hint) from exc
+
+
+def _name_of(file: str) -> str:
+    return "standard input" if file == _STDIN else file
+
+
+def _text_of(file: str) -> str:
+    try:
+        if file == _STDIN:
+            if sys.stdin.isatty():
+                say("Reading the job from the terminal; Ctrl-D ends it.")
+            content = _bounded(sys.stdin.buffer, file)
+        else:
+            with open(file, "rb") as stream:  # noqa: PTH123 - the name exactly as it was typed
+                content = _bounded(stream, file)
+        return content.decode("utf-8-sig")
+    except OSError as exc:
+        reason = os.strerror(exc.errno or errno.EIO)
+        raise InvalidSpec(
+            [f"FILE: {file!r} cannot be read: {reason}"], hint="give a job file, or `-` for standard input"
+        ) from exc
+    except UnicodeDecodeError as exc:
+        problem = f"FILE: {_name_of(file)!r} is not text in UTF-8 (byte {exc.start + 1})"
+        raise InvalidSpec([problem], hint="a job file is YAML or JSON") from exc
+
+
+def _bounded(stream: BinaryIO, file: str) -> bytes:
+    content = stream.read(_LARGEST_FILE_BYTES + 1)
+    if len(content) > _LARGEST_FILE_BYTES:
+        raise InvalidSpec(
+            [f"FILE: {_name_of(file)!r} is larger than 10 MiB"], hint="a job file holds no data: name it as an input"
+        )
+    return content
+
+
+def _given(texts: tuple[str, ...]) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for pair in (pair for text in texts for pair in text.split(",")):
+        name, equals, value = pair.partition("=")
+        if not (equals and name):
+            raise UsageMistake(f"-V/--template-vars: {pair!r} is not NAME=VALUE", hint="for example -V year=2024,month=05")
+        variables[name] = value
+    return variables
+
+
+def _from_environment(pattern: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables whose name the regular expression finds; ``*`` alone takes all."""
+    if not pattern:
+        return {}
+    try:
+        wanted = re.compile(".*" if pattern == "*" else pattern)
+    except re.error as exc:
+        problem = f"-E/--template-envs: {pattern!r} is not a regular expression: {exc}"
+        raise UsageMistake(problem, hint="for example -E '^APP_'") from exc
+    return {name: value for name, value in environment.items() if wanted.search(name)}
