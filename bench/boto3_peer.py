@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
-REQUESTS_AT_ONCE = int(os.environ.get("N", "10"))
+REQUESTS_AT_ONCE = 10
 
 
 class Listed:

@@ -55,7 +55,7 @@ def run(peer: Peer, place: Place, server: S3Server) -> Run:
     """
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(Path(__file__).with_name("timed.py")), *peer.command(place)],
-        env={"PATH": os.defpath, "HOME": str(place.directory.parent), "N": os.environ.get("N","10"), **server.environment()},
+        env={"PATH": os.defpath, "HOME": str(place.directory.parent), **server.environment()},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -89,15 +89,15 @@ def _s5cmd(place: Place) -> list[str]:
         "--log=error",
         f"--endpoint-url={place.endpoint}",
         "cp",
-        "--concurrency=16",
-        "--part-size=16",
         source,
         f"{place.directory}/",
     ]
 
 
 GADUS = Peer("gadus", "stages into an empty cache, as a job does", _python("bench.gadus_peer"))
-S5CMD = Peer("s5cmd", "the real program, 256 workers, 16 parts of 16 MiB at once", _s5cmd)
-BOTO3 = Peer("boto3", "one TransferManager for all objects, sizes known from the listing", _python("bench.boto3_peer"), slow=True)
+S5CMD = Peer("s5cmd", "the real program at its defaults, the best found: 256 workers, 5 parts of 50 MiB at once", _s5cmd)
+BOTO3 = Peer(
+    "boto3", "one TransferManager for all objects, sizes known from the listing", _python("bench.boto3_peer"), slow=True
+)
 SERIAL = Peer("serial", "boto3, one object after another, as Bacalhau does", _python("bench.serial_peer"), slow=True)
 PEERS = (GADUS, S5CMD, BOTO3, SERIAL)

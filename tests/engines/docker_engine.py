@@ -8,7 +8,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -58,8 +58,8 @@ def docker_image() -> str:
     return IMAGE
 
 
-def busybox_layer() -> bytes:
-    """An uncompressed tar of a root file system: busybox, its applets, /tmp."""
+def busybox_layer(more: Mapping[str, bytes] | None = None) -> bytes:
+    """An uncompressed tar of a root file system: busybox, its applets, /tmp, and `more` files."""
     if not BUSYBOX.exists():
         skip_without("busybox", f"{BUSYBOX} is not there", "install it: sudo apt-get install busybox-static")
     buffer = io.BytesIO()
@@ -72,6 +72,10 @@ def busybox_layer() -> bytes:
         tmp = tarfile.TarInfo("tmp")
         tmp.type, tmp.mode = tarfile.DIRTYPE, 0o1777
         tar.addfile(tmp)
+        for name, body in (more or {}).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
     return buffer.getvalue()
 
 

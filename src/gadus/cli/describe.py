@@ -15,8 +15,7 @@ from gadus.core.units import format_bytes, format_seconds
 from gadus.wiring import open_service
 
 from .ending import answers, head_of
-from .lazy import Command
-from .options import settings_of
+from .lazy import Command, settings_of
 from .records import described
 from .tables import write_document, write_table
 from .text import clock_time, count_of, printable, printable_lines, short_id, shortened

@@ -10,8 +10,8 @@ from gadus.core.spec import SpecConfig
 
 from .assemble import job_spec
 from .follow import run_job
-from .lazy import Command
-from .options import ENVIRONMENT, manner, settings_of, with_job_flags, with_run_flags
+from .lazy import Command, settings_of
+from .options import ENVIRONMENT, manner, with_job_flags, with_run_flags
 
 _EPILOG = """\b
 Examples:

@@ -10,8 +10,7 @@ from gadus.wiring import open_service
 
 from .ending import exit_code_of
 from .interrupts import run_interruptible
-from .lazy import Command
-from .options import settings_of
+from .lazy import Command, settings_of
 
 
 @click.command(cls=Command, hidden=True)

@@ -20,11 +20,18 @@ import click
 from gadus.config import settings_from
 from gadus.core.errors import Bug, GadusError
 
-from .interrupts import Interrupted
 from .text import printable_lines
 
 _COLOURS = {"Error": "red", "Hint": "green", "Warning": "yellow"}
 _GONE = {errno.EIO, errno.EBADF, errno.EPIPE}
+
+
+class Interrupted(Exception):
+    """A signal ended the work, and everything that the work had started is gone."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number
 
 
 def report(error: BaseException, words: Sequence[str]) -> int:

@@ -91,11 +91,15 @@ def _follow(service: Service, job: Job, manner: Manner, began: float) -> int:
 async def _drive(service: Service, job: Job, manner: Manner, watching: _Watching) -> Job:
     """The ended job, with all its output passed on. A reader that went away ends it early."""
     loop = asyncio.get_running_loop()
+
+    def lost() -> None:
+        loop.call_soon_threadsafe(driving.cancel)
+
     try:
         async with asyncio.TaskGroup() as group:
             driving = group.create_task(service.drive(job.id, watching))
             if manner.shows_output:
-                watching.relay = Relay(lost=lambda: loop.call_soon_threadsafe(driving.cancel))
+                watching.relay = Relay(lost)
             if manner.wait_seconds:
                 patience = group.create_task(_stop_after(service, job.id, manner.wait_seconds))
                 driving.add_done_callback(lambda _: patience.cancel())

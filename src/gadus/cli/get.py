@@ -19,8 +19,7 @@ from gadus.wiring import open_service
 
 from .ending import answers, as_line
 from .failures import say, say_labelled
-from .lazy import Command
-from .options import settings_of
+from .lazy import Command, settings_of
 from .text import printable, short_id
 
 _APPENDED = ("stdout", "stderr", "exitCode")

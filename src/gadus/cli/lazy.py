@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
+from gadus.config import Settings, settings_from
+
 _YES = {"true", "t", "1", "yes"}
 _NO = {"false", "f", "0", "no"}
 
@@ -49,8 +51,8 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx  # the leaves are described without being loaded
-        rows = [(name, leaf.summary) for name, leaf in self.leaves.items() if not leaf.hidden]
-        rows += [(name, group.get_short_help_str(80)) for name, group in self.commands.items()]
+        rows = [(name, group.get_short_help_str(80)) for name, group in self.commands.items()]
+        rows += [(name, leaf.summary) for name, leaf in self.leaves.items() if not leaf.hidden]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -123,3 +125,8 @@ class Command(click.Command):
 def _keep_data_dir(ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
     if value:
         ctx.find_root().params["data_dir"] = value
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """The settings under ``--data-dir``, wherever on the command line it stood."""
+    return settings_from(data_dir=ctx.find_root().params.get("data_dir") or "")

@@ -11,11 +11,12 @@ from gadus.core.job import Job
 from gadus.core.spec import Constraint
 from gadus.wiring import open_service
 
-from .lazy import Command
-from .options import CONSTRAINTS, settings_of, whole
+from .lazy import Command, settings_of
+from .options import CONSTRAINTS
 from .records import job_record
 from .tables import Format, write_csv, write_document, write_table
 from .text import clock_time, short_id
+from .values import whole
 
 _HEADERS = ("created", "id", "job", "type", "state")
 

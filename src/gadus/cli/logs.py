@@ -18,9 +18,9 @@ from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
 
 from .ending import as_line, head_of
-from .lazy import Command
-from .options import settings_of, whole
+from .lazy import Command, settings_of
 from .relay import Prefixed
+from .values import whole
 
 _LOOK_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 16

@@ -10,8 +10,7 @@ import click
 from gadus import __version__
 from gadus.core.errors import GadusError
 
-from .failures import end_of_unforeseen, report
-from .interrupts import Interrupted
+from .failures import Interrupted, end_of_unforeseen, report
 from .lazy import LazyGroup, Leaf
 
 _JOB = {

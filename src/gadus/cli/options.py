@@ -7,58 +7,16 @@ from typing import Any, TypeVar
 
 import click
 
-from gadus.config import Settings, settings_from
-from gadus.core.errors import InvalidSpec
 from gadus.core.spec import LARGEST_COUNT, NetworkType
 from gadus.core.units import parse_bytes, parse_cores
 
 from .flags import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
 from .follow import Manner
-from .lazy import UsageMistake
+from .values import Parsed, whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LONGEST_SECONDS = 10 * 365 * 24 * 3600
-
-
-class Parsed(click.ParamType):
-    """A flag's text read by `parse`; what that refuses becomes a mistake that names the flag and the way out."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any], example: str) -> None:
-        self.name = name
-        self._parse = parse
-        self._example = example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except InvalidSpec as exc:
-            raise self._mistake("; ".join(exc.problems), exc.hint, param, ctx) from exc
-        except ValueError as exc:
-            raise self._mistake(str(exc), "", param, ctx) from exc
-
-    def _mistake(self, problem: str, hint: str, param: click.Parameter | None, ctx: click.Context | None) -> UsageMistake:
-        flag = "/".join(param.opts) if param else self.name
-        hint = hint or f"for example {flag.rpartition('/')[2]} {self._example}"
-        short = next((name for name in param.opts if len(name) == 2), "") if param else ""
-        if short and ctx and ctx.info_name == "run":
-            hint += f"; if {short} belongs to the program, put `--` before the program's own words"
-        return UsageMistake(f"{flag}: {problem}", hint=hint, ctx=ctx)
-
-
-def whole(smallest: int, largest: int, example: str) -> Parsed:
-    """A whole number between the two."""
-
-    def parse(text: str) -> int:
-        digits = text.strip()
-        number = digits.removeprefix("-")
-        if not (number.isascii() and number.isdigit() and len(number) < 19 and smallest <= int(digits) <= largest):
-            raise ValueError(f"{text!r} is not a whole number from {smallest} to {largest}")
-        return int(digits)
-
-    return Parsed("number", parse, example)
 
 
 _COUNT = whole(0, LARGEST_COUNT, "4")
@@ -169,11 +127,6 @@ def manner(flags: dict[str, Any]) -> Manner:
         dry_run=said["dry_run"],
         as_json=said["as_json"],
     )
-
-
-def settings_of(ctx: click.Context) -> Settings:
-    """The settings under ``--data-dir``, wherever on the command line it stood."""
-    return settings_from(data_dir=ctx.find_root().params.get("data_dir") or "")
 
 
 def _with(command: Command, options: list[click.Option]) -> Command:

@@ -20,8 +20,8 @@ from gadus.wiring import open_service, params_model
 from .ending import as_line
 from .failures import say, say_labelled
 from .follow import run_job
-from .lazy import Command, UsageMistake
-from .options import manner, settings_of, with_run_flags
+from .lazy import Command, UsageMistake, settings_of
+from .options import manner, with_run_flags
 
 Result = TypeVar("Result")
 

@@ -13,8 +13,7 @@ from gadus.wiring import open_service
 
 from .ending import as_line
 from .failures import say
-from .lazy import Command
-from .options import settings_of
+from .lazy import Command, settings_of
 
 _PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.05

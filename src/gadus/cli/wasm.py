@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from gadus.core.spec import InputSource, SpecConfig
+from gadus.core.spec import SpecConfig
 
 from .assemble import job_spec
 from .follow import run_job
-from .lazy import Command
+from .lazy import Command, settings_of
 from .module import module_source, split_name
-from .options import ENVIRONMENT, manner, settings_of, with_job_flags, with_run_flags
+from .options import ENVIRONMENT, manner, with_job_flags, with_run_flags
 
 _EPILOG = """\b
 Examples:
@@ -51,7 +51,7 @@ def run(
     """
     how = manner(flags)
     params: dict[str, Any] = {
-        "EntryModule": _staged(module, "entry", "").to_wire(),
+        "EntryModule": _source(module, ""),
         "EntryPoint": entry_point,
     }
     if words:
@@ -61,13 +61,14 @@ def run(
         params["EnvironmentVariables"] = environment
     imports = [split_name(text) for text in import_volumes] + [split_name(text) for text in import_urls]
     if imports:
-        params["ImportModules"] = [_staged(text, f"import-{name}", name).to_wire() for text, name in imports]
+        params["ImportModules"] = [_source(text, name) for text, name in imports]
     return run_job(job_spec(SpecConfig(type="wasm", params=params), flags), how, settings_of(ctx))
 
 
-def _staged(text: str, room: str, name: str) -> InputSource:
-    """The module as an input of the engine, where no input of the program is."""
-    return InputSource(source=module_source(text), alias=name, target=f"/.gadus/{room}")
+def _source(text: str, name: str) -> dict[str, Any]:
+    """The module as the engine wants it in a job: a source without a Target, since the program does not see it."""
+    named = {"Alias": name} if name else {}
+    return {"Source": module_source(text).to_wire(), **named}
 
 
 run.params.insert(2, ENVIRONMENT)

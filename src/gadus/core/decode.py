@@ -55,12 +55,14 @@ def decode_job(text: str, *, params_model: ParamsModel, name: str = "job file") 
             hint=_LEGACY_HINT,
         )
     fields, warnings = _without_ignored(fields)
-    return _job(Written(fields), params_model), warnings
-
-
-def decode_spec(spec: JobSpec, *, params_model: ParamsModel) -> JobSpec:
-    """The job that was put together from flags, checked as if it had stood in a file, with canonical params."""
-    return _job(document.written(spec.to_wire()), params_model)
+    reader = _Reader(params_model)
+    data = reader.read(JobSpec, Written(fields), "")
+    for where, what in find(data):
+        reader.note(where, what)
+    spec = reader.validated(JobSpec, data, "")
+    if spec is None or reader.problems:
+        raise invalid(reader.problems)
+    return spec, warnings
 
 
 def decode_params(model: type[Model], params: Mapping[str, Any], where: str) -> Model:
@@ -166,17 +168,6 @@ class _Reader:
             if step in self._places:
                 where = step
         return _join(where, str(error["loc"][-1])) if error["type"] == "missing" else where
-
-
-def _job(root: Written, params_model: ParamsModel) -> JobSpec:
-    reader = _Reader(params_model)
-    data = reader.read(JobSpec, root, "")
-    for where, what in find(data):
-        reader.note(where, what)
-    spec = reader.validated(JobSpec, data, "")
-    if spec is None or reader.problems:
-        raise invalid(reader.problems)
-    return spec
 
 
 def _fields_of_job(root: Written, name: str) -> dict[str, Written]:

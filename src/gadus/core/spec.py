@@ -7,6 +7,7 @@ Values are frozen. Whether a source, engine or publisher knows its `params` is d
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -110,7 +111,7 @@ class Resources(Wire):
     @field_validator("gpu")
     @classmethod
     def _gpu_parses(cls, text: str) -> str:
-        if text and not (text.isascii() and text.isdigit()):
+        if text and not re.fullmatch(r"[0-9]{1,4}", text):
             raise ValueError(f'{text!r} is not a number of GPUs: use "1"')
         return text
 
@@ -197,7 +198,7 @@ class Constraint(Wire):
                 raise ValueError("selector values must be empty for Exists or DoesNotExist operators")
         elif len(self.values) != 1:
             raise ValueError("selector values must have exactly one value for other operators")
-        elif self.operator in ("gt", "lt") and not self.values[0].lstrip("-").isdigit():
+        elif self.operator in ("gt", "lt") and not re.fullmatch(r"-?[0-9]{1,18}", self.values[0]):
             raise ValueError(f"{self.values[0]!r} must be a whole number for the operators gt and lt")
         return self
 
@@ -215,6 +216,14 @@ class Task(Wire):
     resources: Resources = Field(default_factory=Resources, alias="Resources")
     network: Network = Field(default_factory=Network, alias="Network")
     timeouts: Timeouts = Field(default_factory=Timeouts, alias="Timeouts")
+
+    @field_validator("env")
+    @classmethod
+    def _variables_have_names(cls, variables: dict[str, str]) -> dict[str, str]:
+        for name in variables:
+            if not name or "=" in name or "\0" in name:
+                raise ValueError(f"{name!r} is not the name of a variable: it must not be empty or contain '='")
+        return variables
 
     @field_validator("input_sources", "result_paths", mode="before")
     @classmethod

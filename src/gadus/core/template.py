@@ -4,8 +4,10 @@ Fills in a job file's template: the part of Go's text/template that job files us
 Values are text; `split` gives lists of texts, comparisons give true or false. What is here::
 
     {{.name}}  {{$.name}}  {{index . "name"}}  {{"text"}}  {{`text`}}  {{7}}  {{true}}  {{/* comment */}}  {{- trim -}}
-    {{if P}} … {{else if P}} … {{else}} … {{end}}   {{with P}} … {{else}} … {{end}}   {{range split .list ","}} … {{.}} … {{end}}
-    {{or A B}}  {{and A B}}  {{not A}}  {{eq A B …}}  {{ne A B}}  {{printf "%s-%d" A B}}  {{split A ","}}  {{.name | printf "%q"}}
+    {{if P}} … {{else if P}} … {{else}} … {{end}}   {{with P}} … {{else}} … {{end}}
+    {{range split .list ","}} … {{.}} … {{else}} … {{end}}
+    {{or A B}}  {{and A B}}  {{not A}}  {{eq A B …}}  {{ne A B}}  {{split A ","}}
+    {{printf "%s-%d %q %v %%" A B C D}}  {{.name | printf "%q"}}
 
 Empty text, 0, false and empty lists count as false. As in Go, `.name` must be defined, while ``index . "name"`` gives empty
 text when it is not: ``{{or (index . "name") "default"}}``.
@@ -15,9 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .problem import clipped
 from .shape import nearest
-from .template_functions import FUNCTIONS, Place, Value, is_true, text_of
+from .template_functions import FUNCTIONS, Place, Value, is_true, kind_of, text_of
 from .template_parser import LARGEST_TEXT, Block, Call, Dot, Field, Literal, Node, Operand, Root, Text, parse
 
 _LARGEST_COST = 1_000_000
@@ -60,7 +61,7 @@ class _Rendering:
         value = self._value(block.condition, dot)
         if block.keyword == "range":
             if not isinstance(value, list):
-                raise block.at.wrong(f'range goes over a list, e.g. split .names ",", not over {clipped(repr(value))}')
+                raise block.at.wrong(f'range goes over a list, e.g. split .names ",", not over {kind_of(value)}')
             for item in value:
                 self.nodes(block.body, item)
             if not value:
@@ -101,18 +102,18 @@ class _Rendering:
     def _write(self, text: str, at: Place) -> None:
         self._size += len(text)
         if self._size > LARGEST_TEXT:
-            raise Mistake(f"the template gives more than {LARGEST_TEXT} characters", line)
+            raise at.wrong(f"the template gives more than {LARGEST_TEXT} characters")
         self.output.append(text)
 
     def _spend(self, at: Place, characters: int = 0) -> None:
         self._cost += 1 + characters // _CHARACTERS_PER_COST
         if self._cost > _LARGEST_COST:
-            raise Mistake("the template takes too many steps: range over less", line)
+            raise at.wrong("the template takes too many steps: range over less")
 
 
 def _field(value: Value, field: Field) -> Value:
     if not isinstance(value, Mapping):
-        raise field.at.wrong(f"{clipped(repr(value))} has no field .{field.name}: write $.{field.name} for a variable")
+        raise field.at.wrong(f"{kind_of(value)} has no field .{field.name}: write $.{field.name} for a variable")
     if field.name in value:
         return value[field.name]
     what = f"template variable {field.name!r} is not defined (map has no entry for key)"

@@ -33,6 +33,14 @@ def is_true(value: Value) -> bool:
     return bool(value)
 
 
+def kind_of(value: Value) -> str:
+    """What a value is called in messages; the value itself may be a secret from the environment."""
+    if isinstance(value, bool):
+        return "true or false"
+    kinds: tuple[tuple[type, str], ...] = ((str, "a text"), (int, "a number"), (list, "a list"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "all variables")
+
+
 def text_of(value: Value, at: Place) -> str:
     """The value as it stands in the output."""
     if isinstance(value, bool):
@@ -117,7 +125,7 @@ def _formatted(verb: str, value: Value, at: Place) -> str:
         case "q" if isinstance(value, str):
             return json.dumps(value, ensure_ascii=False)
         case "s" | "d" | "q":
-            raise at.wrong(f"printf cannot write {clipped(repr(value))} as %{verb}: use %v")
+            raise at.wrong(f"printf cannot write {kind_of(value)} as %{verb}: use %v")
     raise at.wrong(f"printf does not know %{verb}: use %s, %d, %q, %v or %%")
 
 

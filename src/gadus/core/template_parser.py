@@ -11,27 +11,20 @@ Reads the text of a template into nodes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .problem import clipped
 from .shape import nearest
 from .template_functions import FUNCTIONS, Place
+from .template_tokens import LITERAL_HINT, Token, parts_of
 
 LARGEST_TEXT = 10_000_000
 """In characters, of a template and of what it gives."""
 _DEEPEST = 64
 _KEYWORDS = frozenset(("if", "with", "range"))
 _NAMES = (*sorted(FUNCTIONS), "and", "or")
-_OPENING = re.compile(r"\{\{(-(?=\s))?")
-_COMMENT = re.compile(r"\s*/\*")
-_COMMENT_END = re.compile(r"\*/(\s+-\}\}|\s*\}\})")
-_TOKEN = re.compile(
-    r"""(?P<end>\s+-\}\}|\s*\}\})|(?P<blank>\s+)|(?P<text>"(?:[^"\\\n]|\\.)*"|`[^`]*`)"""
-    r"""|(?P<field>\.[^\W\d]\w*)|(?P<number>[-+]?[0-9]{1,18}\b)|(?P<word>[^\W\d]\w*)|(?P<sign>[.$|()])"""
-)
 _ESCAPE = re.compile(r'\\(?:([abfnrtv"\'\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))', re.DOTALL)
-_LITERAL_HINT = "text with {{ that is no template goes in with --no-template"
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "'": "'", "\\": "\\"}
 
 
@@ -95,22 +88,13 @@ def parse(text: str, name: str) -> list[Node]:
     if len(text) > LARGEST_TEXT:
         raise Place(name, 1).wrong(f"has {len(text)} characters, {LARGEST_TEXT} are allowed")
     tree = _Tree()
-    for at, part in _parts(text, name):
+    for at, part in parts_of(text, name):
         if isinstance(part, str):
             tree.current.append(Text(part, at))
         else:
             _act(tree, part, at)
     tree.finish()
     return tree.nodes
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """`glued` when no blank stands before it: `.a.b` is one operand, `.a .b` are two."""
-
-    kind: str
-    text: str
-    glued: bool
 
 
 class _Tree:
@@ -149,51 +133,7 @@ class _Tree:
             raise block.at.wrong(f"{{{{{block.keyword} …}}}} has no {{{{end}}}}")
 
 
-def _parts(text: str, name: str) -> Iterator[tuple[Place, str | list[_Token]]]:
-    """Texts, already trimmed, and the tokens of actions."""
-    line, start, trims = 1, 0, False
-    while (opening := _OPENING.search(text, start)) is not None:
-        before = text[start : opening.start()]
-        trimmed = before.lstrip() if trims else before
-        trimmed = trimmed.rstrip() if opening[1] else trimmed
-        if trimmed:
-            yield Place(name, line), trimmed
-        at = Place(name, line + before.count("\n"))
-        comment = _COMMENT.match(text, opening.end())
-        if comment:
-            ending = _COMMENT_END.search(text, comment.end())
-            if ending is None:
-                raise at.wrong("the comment {{/* has no */}}")
-            end, trims = ending.end(), "-" in ending[1]
-        else:
-            tokens, end, trims = _tokens(text, opening.end(), at)
-            yield at, tokens
-        line = at.line + text.count("\n", opening.start(), end)
-        start = end
-    rest = text[start:].lstrip() if trims else text[start:]
-    if rest:
-        yield Place(name, line), rest
-
-
-def _tokens(text: str, start: int, at: Place) -> tuple[list[_Token], int, bool]:
-    """The tokens up to the end of the action, where it ends, and whether it trims the text after it."""
-    tokens: list[_Token] = []
-    glued = False
-    while (match := _TOKEN.match(text, start)) is not None:
-        kind = match.lastgroup or ""
-        if kind == "end":
-            return tokens, match.end(), "-" in match[0]
-        if kind != "blank":
-            tokens.append(_Token(kind, match[0], glued))
-        glued = kind != "blank"
-        start = match.end()
-    rest = text[start : start + 20]
-    if not rest:
-        raise at.wrong("the action has no }}", hint=_LITERAL_HINT)
-    raise at.wrong(f"the action cannot be read from {rest!r} on", hint=_LITERAL_HINT)
-
-
-def _act(tree: _Tree, tokens: list[_Token], at: Place) -> None:
+def _act(tree: _Tree, tokens: list[Token], at: Place) -> None:
     """Add what one action says to `tree`."""
     words = [token.text for token in tokens[:2] if token.kind == "word"]
     match words:
@@ -215,65 +155,58 @@ def _act(tree: _Tree, tokens: list[_Token], at: Place) -> None:
 class _Operands:
     """Reads the pipeline of one action."""
 
-    def __init__(self, tokens: Sequence[_Token], at: Place) -> None:
+    def __init__(self, tokens: Sequence[Token], at: Place) -> None:
         self._tokens = tokens
         self._next = 0
         self._at = at
+        self._depth = 0
 
     def pipeline(self) -> Operand:
         """The whole of the tokens."""
-        operand = self._piped(0)
+        operand = self._piped()
         if self._peek() is not None:
             raise self._at.wrong("there is a ) too many")
         return operand
 
-    def _piped(self, depth: int) -> Operand:
-        if depth > _DEEPEST:
-            raise self._at.wrong(f"parentheses are nested deeper than {_DEEPEST} levels")
-        operand = self._command(depth, None)
-        stages = 0
+    def _piped(self) -> Operand:
+        operand = self._command(None)
         while self._peek() == "|":
+            self._deepen()
             self._next += 1
-            stages += 1
-            if stages > _DEEPEST:
-                raise self._at.wrong(f"a pipeline has at most {_DEEPEST} parts")
-            operand = self._command(depth, operand)
+            operand = self._command(operand)
         return operand
 
-    def _command(self, depth: int, piped: Operand | None) -> Operand:
+    def _command(self, piped: Operand | None) -> Operand:
         if self._peek() in (None, "|", ")"):
             raise self._at.wrong("a value is missing here")
         token = self._tokens[self._next]
         if token.kind != "word" or token.text in ("true", "false"):
-            operand = self._operand(depth)
+            operand = self._operand()
             if piped is not None or self._peek() not in (None, "|", ")"):
                 raise self._at.wrong("only functions take values", hint=f"functions are {', '.join(_NAMES)}")
             return operand
         self._next += 1
         if token.text not in _NAMES:
             what = f"{clipped(token.text)!r} is not a function of templates; {nearest(token.text, _NAMES)}"
-            raise self._at.wrong(what, hint=f"functions are {', '.join(_NAMES)}; {_LITERAL_HINT}")
+            raise self._at.wrong(what, hint=f"functions are {', '.join(_NAMES)}; {LITERAL_HINT}")
         arguments: list[Operand] = []
         while self._peek() not in (None, "|", ")"):
-            arguments.append(self._operand(depth))
+            arguments.append(self._operand())
         if piped is not None:
             arguments.append(piped)
         if not arguments:
             raise self._at.wrong(f"{token.text} needs values: {token.text} .name …")
         return Call(token.text, tuple(arguments), self._at)
 
-    def _operand(self, depth: int) -> Operand:
-        operand = self._simple(depth)
-        chain = 0
+    def _operand(self) -> Operand:
+        operand = self._simple()
         while self._next < len(self._tokens) and self._tokens[self._next].kind == "field" and self._tokens[self._next].glued:
-            chain += 1
-            if chain > _DEEPEST:
-                raise self._at.wrong(f"a value has at most {_DEEPEST} fields in a row")
+            self._deepen()
             operand = Field(operand, self._tokens[self._next].text[1:], self._at)
             self._next += 1
         return operand
 
-    def _simple(self, depth: int) -> Operand:
+    def _simple(self) -> Operand:
         token = self._tokens[self._next]
         self._next += 1
         match token.kind, token.text:
@@ -293,7 +226,8 @@ class _Operands:
                     raise self._at.wrong("templates here have no variables of their own such as $x: give values with -V")
                 return Root(self._at)
             case "sign", "(":
-                operand = self._piped(depth + 1)
+                self._deepen()
+                operand = self._piped()
                 if self._peek() != ")":
                     raise self._at.wrong("a ) is missing")
                 self._next += 1
@@ -302,11 +236,14 @@ class _Operands:
 
     def _peek(self) -> str | None:
         """The next token's text; None at the end."""
-        if self._next == len(self._tokens):
-            return None
-        token = self._tokens[self._next]
         # A quoted ")" or "|" is a value; its quotes keep it apart here.
-        return token.text
+        return self._tokens[self._next].text if self._next < len(self._tokens) else None
+
+    def _deepen(self) -> None:
+        """Keep what is read, and the walk over it, within Python's stack."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._at.wrong(f"one action holds at most {_DEEPEST} parentheses, pipes and chained fields")
 
 
 def _unescaped(text: str, at: Place) -> str:

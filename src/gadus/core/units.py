@@ -30,6 +30,8 @@ _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)([a-z]*)")
 # Beyond this no machine exists; it also keeps every amount within a signed 64-bit integer.
 _LARGEST_BYTES = 2**62
 _LARGEST_CORES = 2**20
+# Thousands of digits cost seconds to read, and name no amount.
+_LONGEST_TEXT = 50
 
 
 def parse_bytes(text: str) -> int:
@@ -81,6 +83,8 @@ def format_seconds(seconds: float) -> str:
 
 
 def _split(text: str) -> tuple[Decimal, str]:
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"{text[:_LONGEST_TEXT]}… is too long for an amount: use a number with an optional unit")
     match = _AMOUNT.fullmatch("".join(text.lower().split()))
     if match is None:
         raise ValueError(f"{text!r} is not an amount: use a number with an optional unit")

@@ -12,6 +12,7 @@ from .problem import clipped
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_LONGEST_MESSAGE = 1000
 _INDEX = re.compile(r"\[[0-9]+\]")
 # Bacalhau's words for (field, kind of error); "" stands for any kind. Clients and tests look for them.
 _KNOWN_WORDS = {
@@ -69,6 +70,8 @@ _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text"
 def explain(error: ErrorDetails, where: str, written: Written | None) -> str:
     """What pydantic's `error` at `where` means to the one who wrote `written`; None for a field that is not there."""
     what = _what(error, _shown(where, written), written)
+    # A plugin may quote a value as long as a whole module.
+    what = what if len(what) <= _LONGEST_MESSAGE else f"{what[:_LONGEST_MESSAGE]}…"
     field = _INDEX.sub("", where)
     known = _KNOWN_WORDS.get((field, error["type"])) or _KNOWN_WORDS.get((field, ""))
     if known is None:

@@ -24,12 +24,14 @@ START_SECONDS = 60.0
 DRAIN_SECONDS = 30.0
 """After the end of a program less than a megabyte of its output is still on its way."""
 REMOVE_SECONDS = 10.0
+LONGEST_COMPLAINT_BYTES = 8192
+"""An init that cannot start the command says so in less."""
 
 _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 _ALREADY_GONE, _ALREADY_THERE, _BEING_REMOVED = 404, 409, 409
 _NO_COMMAND = re.compile(r"executable file .*not found|no such file or directory|permission denied", re.IGNORECASE)
 _TOO_SMALL = re.compile(r"OOM-killed|memory limit too low", re.IGNORECASE)
-# The engine's init tells of a command that it cannot start only in the program's own stderr.
+# The engine's init tells of a command that it cannot start only in the program's own stderr, in several pieces.
 _INIT_FAILED = re.compile(rb"\[FATAL tini \(\d+\)\] exec .* failed: (?P<reason>.*)")
 _INIT_FAILED_CODES = (126, 127)
 
@@ -51,8 +53,8 @@ async def run_container(docker: Docker, program: Program, order: Mapping[str, An
         # Before the start, so that no output is missed.
         async with _attached_to(container) as attached:
             await _start(container, program)
-            last_words = await _follow(container, attached, output)
-        return await _judge(container, program, last_words)
+            complaint = await _follow(container, attached, output)
+        return await _judge(container, program, complaint)
     finally:
         # What cannot be removed now is removed by the next sweep; the outcome so far is the one to tell.
         with suppress(DockerError, aiohttp.ClientError, TimeoutError):
@@ -103,7 +105,7 @@ async def _start(container: DockerContainer, program: Program) -> None:
 
 
 async def _follow(container: DockerContainer, attached: Attached, output: Output) -> bytes:
-    """Returns when the program has ended and `output` has everything; gives the last that it wrote to stderr."""
+    """Returns when the program has ended and `output` has everything; gives the first that it wrote to stderr."""
     try:
         async with asyncio.TaskGroup() as group:
             pumping = group.create_task(_pump(attached, output))
@@ -117,16 +119,16 @@ async def _follow(container: DockerContainer, attached: Attached, output: Output
 
 
 async def _pump(attached: Attached, output: Output) -> bytes:
-    last_words = b""
+    complaint = b""
     while (message := await attached.read_out()) is not None:
         stream = _STREAMS.get(message.stream, Stream.STDERR)
         output.write(stream, message.data)
-        if stream is Stream.STDERR:
-            last_words = message.data
-    return last_words
+        if stream is Stream.STDERR and len(complaint) < LONGEST_COMPLAINT_BYTES:
+            complaint += message.data
+    return complaint
 
 
-async def _judge(container: DockerContainer, program: Program, last_words: bytes) -> int:
+async def _judge(container: DockerContainer, program: Program, complaint: bytes) -> int:
     async with asyncio.timeout(ASK_SECONDS):
         state = (await container.show())["State"]
     if state["Running"]:
@@ -135,7 +137,7 @@ async def _judge(container: DockerContainer, program: Program, last_words: bytes
     # With 0 only a child of the program was killed, and the program coped.
     if exit_code and state["OOMKilled"]:
         raise _out_of_memory(program)
-    if exit_code in _INIT_FAILED_CODES and (failed := _INIT_FAILED.match(last_words)):
+    if exit_code in _INIT_FAILED_CODES and (failed := _INIT_FAILED.fullmatch(complaint.strip())):
         raise await _no_command(container, failed["reason"].decode(errors="replace"))
     return exit_code
 

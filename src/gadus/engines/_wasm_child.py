@@ -63,7 +63,7 @@ def main() -> None:
 
 def compile_module(order: Order) -> Answer:
     """Write the module `order["wasm"]`, compiled, to the new file `into`, and what it exports and imports to `into_facts`."""
-    engine = wasmtime.Engine(wasmtime.Config())
+    engine = wasmtime.Engine(_config())
     try:
         module = wasmtime.Module.from_file(engine, order["wasm"])
     except wasmtime.WasmtimeError as error:
@@ -86,7 +86,7 @@ def compile_module(order: Order) -> Answer:
 def run_module(order: Order) -> Answer:
     """Run the compiled module `order["module"]` to its end."""
     memories = Memories(order["memory_bytes"])
-    config = wasmtime.Config()
+    config = _config()
     memories.serve(config)
     engine = wasmtime.Engine(config)
     store = wasmtime.Store(engine)
@@ -127,8 +127,8 @@ class Memories:
     """
     Linear memories that together stay within `limit_bytes`.
 
-    wasmtime's own limit turns `memory.grow` into -1 and tells nobody. Here `refused_bytes` is the size that could not be had,
-    or 0. One fixed reservation is made for each memory, so it never moves.
+    wasmtime's own limit turns `memory.grow` into -1 and tells nobody. Here `refused_bytes` is the first size refused, or 0.
+    One fixed reservation is made for each memory, so it never moves.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -177,9 +177,17 @@ class Memories:
         return 0
 
     def _refuse(self, wanted_bytes: int) -> int:
-        self.refused_bytes = max(self.refused_bytes, wanted_bytes, 1)
+        self.refused_bytes = self.refused_bytes or max(wanted_bytes, 1)
         error = ffi.wasmtime_error_new(b"more memory than the limit allows")
         return ctypes.cast(error, ctypes.c_void_p).value or 0
+
+
+def _config() -> wasmtime.Config:
+    """What compiled code depends on: the same for compiling and running."""
+    config = wasmtime.Config()
+    # Only memories that wasmtime makes itself can begin as a picture in the compiled file.
+    config.memory_init_cow = False
+    return config
 
 
 def _proc_exit(code: int) -> None:

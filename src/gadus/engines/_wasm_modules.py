@@ -25,7 +25,7 @@ from gadus.contracts import Stream
 from gadus.core.errors import EngineUnavailable, ProgramUnusable
 from gadus.core.units import format_bytes
 
-from ._wasm_process import answer_to
+from ._wasm_process import CHILD, answer_to
 
 LARGEST_MODULE_BYTES = 64 * 2**20
 COMPILE_SECONDS = 30.0
@@ -197,4 +197,5 @@ def _machine() -> bytes:
             abilities = next((line for line in lines if line.lower().startswith((b"flags", b"features"))), b"")
     except FileNotFoundError:
         abilities = platform.processor().encode()
-    return b"\0".join([version("wasmtime").encode(), platform.machine().encode(), abilities])
+    # The compiler's settings are in the text of the child.
+    return b"\0".join([version("wasmtime").encode(), CHILD.read_bytes(), platform.machine().encode(), abilities])

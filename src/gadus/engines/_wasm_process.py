@@ -16,7 +16,7 @@ from typing import Any
 from gadus.contracts import Output, Stream
 from gadus.core.errors import EngineUnavailable
 
-_CHILD = Path(__file__).with_name("_wasm_child.py")
+CHILD = Path(__file__).with_name("_wasm_child.py")
 _READ_BYTES = 65536
 _LONGEST_ANSWER_BYTES = 65536
 
@@ -52,7 +52,7 @@ async def _started(writing: int) -> Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
-            str(_CHILD),
+            str(CHILD),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError, PreconditionError
@@ -144,9 +144,6 @@ def _total(content_range: str, otherwise: int) -> int:
 
 def _store(bucket: Bucket) -> S3Store:
     location = bucket.location
-    config: dict[str, Any] = {}
-    if location.requester_pays:
-        config["request_payer"] = True
     client: ClientConfig = {
         "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
         "read_timeout": timedelta(seconds=STALL_SECONDS),
@@ -167,14 +164,19 @@ def _store(bucket: Bucket) -> S3Store:
         return found
 
     unsigned = location.anonymous or bucket.chain.credentials_now() is None
+    endpoint = location.root if location.addressing == "virtual" else location.endpoint
+    # Everything is said: what is not, obstore takes from the environment, which may speak of another service.
     return S3Store(
         location.bucket,
-        endpoint=location.root if location.addressing == "virtual" else location.endpoint,
+        endpoint=endpoint,
+        aws_endpoint_url_s3=endpoint,
         region=location.region,
         virtual_hosted_style_request=location.addressing == "virtual",
+        request_payer=location.requester_pays,
+        s3_express=False,
+        skip_signature=unsigned,
+        credential_provider=None if unsigned else credential,
         client_options=client,
         # Tries are counted in one place only: by who knows how much has arrived.
         retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=_REQUEST_SECONDS)},
-        **({"skip_signature": True} if unsigned else {"credential_provider": credential}),
-        **config,
     )

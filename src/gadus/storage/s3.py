@@ -9,23 +9,13 @@ Objects in S3, or in anything that speaks like it: the type `s3`.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import cached_property
-from typing import Literal, Self
-from urllib.parse import urlsplit
-
-import re2
-from pydantic import Field, field_validator, model_validator
 
 from gadus.config import Settings
 from gadus.contracts import Arrivals, Wanted
 from gadus.core.errors import InputUnsafe, NothingMatched, StorageUnavailable
 from gadus.core.manifest import Item, Manifest
-from gadus.core.spec import Wire
 from gadus.core.tree import check_paths, parents
 from gadus.s3.bucket import Bucket, open_bucket
 from gadus.s3.credentials import Chain
@@ -33,91 +23,7 @@ from gadus.s3.listing import Listed
 from gadus.s3.location import locate
 from gadus.s3.transfer import Target, transfer
 
-_LONGEST_KEY_BYTES = 1024
-_LONGEST_FILTER_BYTES = 1024
-_FILTER_MEMORY_BYTES = 8 << 20
-
-
-class S3Params(Wire):
-    """What the author of a job says of an S3 input."""
-
-    bucket: str = Field(alias="Bucket")
-    key: str = Field("", alias="Key")
-    filter: str = Field("", alias="Filter")
-    region: str = Field("", alias="Region")
-    endpoint: str = Field("", alias="Endpoint")
-    version_id: str = Field("", alias="VersionID")
-    checksum_sha256: str = Field("", alias="ChecksumSHA256")
-    addressing_style: Literal["", "path", "virtual"] = Field("", alias="AddressingStyle")
-    request_payer: Literal["", "requester"] = Field("", alias="RequestPayer")
-    anonymous: bool = Field(False, alias="Anonymous")
-    on_empty: Literal["fail", "allow"] = Field("fail", alias="OnEmpty")
-
-    @field_validator("bucket")
-    @classmethod
-    def _bucket_is_a_name(cls, bucket: str) -> str:
-        if not bucket.strip():
-            raise ValueError("invalid s3 storage params: bucket cannot be empty")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", bucket):
-            raise ValueError(f"{bucket!r} is not the name of a bucket: 3 or more letters, digits, '-' and '.'")
-        return bucket
-
-    @field_validator("key")
-    @classmethod
-    def _key_is_short(cls, key: str) -> str:
-        if len(key.encode("utf-8", "surrogateescape")) > _LONGEST_KEY_BYTES:
-            raise ValueError(f"is over {_LONGEST_KEY_BYTES} bytes, more than any key in S3")
-        return key
-
-    @field_validator("filter")
-    @classmethod
-    def _filter_compiles(cls, pattern: str) -> str:
-        if pattern:
-            _compiled(pattern)
-        return pattern
-
-    @field_validator("endpoint")
-    @classmethod
-    def _endpoint_is_a_url(cls, endpoint: str) -> str:
-        parts = urlsplit(endpoint)
-        if endpoint and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError(f"{endpoint!r} is not the URL of a service: write e.g. https://s3.example.com")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must have no user, password, query or fragment: credentials come from the environment")
-        return endpoint
-
-    @field_validator("checksum_sha256")
-    @classmethod
-    def _checksum_is_a_digest(cls, text: str) -> str:
-        if text:
-            _hex_digest(text)
-        return text
-
-    @model_validator(mode="after")
-    def _only_an_object_is_pinned(self) -> Self:
-        if self.names_one_object:
-            if self.filter:
-                raise ValueError("Filter selects among many objects, and Key names a single one: end Key in / or *")
-            return self
-        for name, value in (("VersionID", self.version_id), ("ChecksumSHA256", self.checksum_sha256)):
-            if value:
-                raise ValueError(f"{name} pins a single object, and Key {self.key!r} names many: give the key of one object")
-        return self
-
-    @property
-    def names_one_object(self) -> bool:
-        """Whether `key` is the key of one object, not a prefix or a pattern."""
-        return bool(self.key) and not self.key.endswith(("/", "*"))
-
-    @property
-    def prefix(self) -> str:
-        """What every key begins with: a `*` at the very end says "and more", anywhere else it is itself."""
-        return self.key.removesuffix("*")
-
-    @cached_property
-    def sha256(self) -> str:
-        """The pinned digest as lower-case hex, or ""."""
-        return _hex_digest(self.checksum_sha256) if self.checksum_sha256 else ""
+from ._s3_params import S3Params
 
 
 class Source:
@@ -188,7 +94,7 @@ def _prefix_of(params: S3Params) -> str:
 
 async def _matching(params: S3Params, bucket: Bucket) -> AsyncIterator[Listed]:
     prefix = _prefix_of(params)
-    wanted = _compiled(params.filter) if params.filter else None
+    wanted = params.wanted
     async for page in bucket.pages(prefix):
         for one in page:
             if wanted is None or wanted.search(one.key[len(prefix) :]):
@@ -234,29 +140,3 @@ def _nothing(params: S3Params) -> NothingMatched:
     return NothingMatched(
         f"there is no object under {where}", hint="check Bucket and Key; OnEmpty: allow accepts an empty input"
     )
-
-
-def _compiled(pattern: str) -> re2.Pattern:
-    if len(pattern.encode()) > _LONGEST_FILTER_BYTES:
-        raise ValueError(f"invalid regex pattern: it is over {_LONGEST_FILTER_BYTES} bytes")
-    options = re2.Options()
-    options.max_mem = _FILTER_MEMORY_BYTES
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as exc:
-        reason = exc.args[0].decode() if exc.args and isinstance(exc.args[0], bytes) else str(exc)
-        raise ValueError(f"invalid regex pattern: {reason} (RE2 syntax: no look-around, no back-references)") from exc
-
-
-def _hex_digest(text: str) -> str:
-    """A SHA-256 given as hex or base64, as lower-case hex. Raises ValueError."""
-    if re.fullmatch(r"[0-9A-Fa-f]{64}", text):
-        return text.lower()
-    try:
-        digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        digest = b""
-    if len(digest) != 32:
-        raise ValueError(f"{text!r} is not a SHA-256: write it as 64 hex digits or as base64")
-    return digest.hex()

@@ -57,6 +57,12 @@ static int allocate(long size_bytes) {
     return sum == (size_bytes + 4095) / 4096 ? 0 : 1;
 }
 
+static int refused(long size_bytes) {
+    /* volatile, or the compiler leaves out memory that nobody uses. */
+    void *volatile memory = malloc((size_t)size_bytes);
+    return memory == NULL;
+}
+
 static int recurse(volatile int depth) {
     return depth < 0 ? 0 : recurse(depth + 1) + depth;
 }
@@ -91,7 +97,7 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "write")) return write_text(first, second);
     if (!strcmp(what, "list")) return list(first);
     if (!strcmp(what, "allocate")) return allocate(atol(first));
-    if (!strcmp(what, "refused")) return malloc((size_t)atol(first)) == NULL ? atoi(second) : 100;
+    if (!strcmp(what, "refused")) return refused(atol(first)) ? atoi(second) : 100;
     if (!strcmp(what, "recurse")) return recurse(0);
     if (!strcmp(what, "trap")) __builtin_trap();
     if (!strcmp(what, "stdin")) return getchar() == EOF ? 0 : 1;

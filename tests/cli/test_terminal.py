@@ -1,0 +1,102 @@
+"""What a person at a terminal sees, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from faultproxy import Fault, FaultProxy
+
+from .conftest import PROBE, Cli
+
+WASM = ("wasm", "run")
+
+
+async def test_terminal_shows_progress_and_the_output_is_intact(cli: Cli, proxy: FaultProxy, bucket, tmp_path: Path):
+    import asyncio
+
+    body = b"line\n" * 60_000
+    bucket.put("slow.txt", body)
+    proxy.add(Fault(bytes_per_second=200_000), key="slow.txt")
+    cli.environment |= proxy.server.environment()
+    output = tmp_path / "output"
+    with output.open("wb") as stdout:
+        words = [*WASM, "-i", f"s3://{bucket.name}/slow.txt:/in", str(PROBE), "read", "/in/slow.txt"]
+        code, shown = await asyncio.to_thread(cli.on_terminal, *words, stdout=stdout)
+    assert code == 0
+    assert output.read_bytes() == body
+    assert "Staging" in shown
+    assert re.search(r"\d+\.\d KiB of 293.0 KiB \(\d+ %\)", shown)
+    assert "Done in" in shown
+    # The cursor is back.
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
+
+
+def test_output_on_the_same_terminal_comes_after_the_bars_are_gone(cli: Cli):
+    code, shown = cli.on_terminal(*WASM, str(PROBE), "print", "the answer", "")
+    assert code == 0
+    answer = shown.index("the answer")
+    assert "\x1b" not in shown[answer:]
+    assert shown[answer:].startswith("the answer\r\nDone in")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signal_during_staging_cleans_up_within_two_seconds(cli: Cli, proxy: FaultProxy, bucket, eventually, number):
+    import asyncio
+
+    bucket.put("stuck.bin", b"x" * 1_000_000)
+    proxy.add(Fault(stall_after=1000), key="stuck.bin")
+    cli.environment |= proxy.server.environment()
+    process = cli.start(*WASM, "-i", f"s3://{bucket.name}/stuck.bin:/in", str(PROBE), "list", "/in")
+    await asyncio.to_thread(eventually, lambda: proxy.seen("GET", "stuck.bin"))
+    _leaves(cli, process, number)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_during_the_run_cleans_up_within_two_seconds(cli: Cli, number):
+    process = cli.start(*WASM, str(PROBE), "forever")
+    assert process.stdout.readline() == b"running\n"
+    _leaves(cli, process, number)
+
+
+def test_second_ctrl_c_leaves_at_once(cli: Cli):
+    process = cli.start(*WASM, str(PROBE), "forever")
+    assert process.stdout.readline() == b"running\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(2) == 130
+
+
+def test_ctrl_c_while_nobody_reads_the_output_ends_it(cli: Cli, eventually):
+    process = cli.start(*WASM, "-q", str(PROBE), "much", "2000000000")
+    # The pipe is full: what the program writes piles up in the kept log and waits here.
+    eventually(lambda: any(log.stat().st_size > 20_000_000 for log in cli.data_dir.glob("executions/*/results/stdout")))
+    _leaves(cli, process, signal.SIGINT)
+
+
+def test_job_stopped_from_elsewhere_ends_the_run(cli: Cli):
+    process = cli.start(*WASM, "--name", "endless", str(PROBE), "forever")
+    assert process.stdout.readline() == b"running\n"
+    assert cli("job", "stop", "endless", "--reason", "enough").code == 0
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert b"was stopped: enough" in err
+    assert cli.left_behind == []
+    again = cli("job", "stop", "endless")
+    assert (again.code, "already in a terminal state" in again.err) == (2, True)
+
+
+def _leaves(cli: Cli, process, number: int) -> None:
+    start = time.monotonic()
+    process.send_signal(number)
+    process.wait(30)
+    assert time.monotonic() - start < 2
+    assert process.returncode == 128 + number
+    assert process.stderr.read().decode().endswith("Stopped.\n")
+    assert cli.left_behind == []
+    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "stopped"
