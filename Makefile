@@ -24,7 +24,7 @@ check: .venv/dev.stamp  ## lint, format, types, the direction of imports, the sh
 	@$(BIN)/python -m pytest -q tests/test_shape.py
 
 bench: .venv/dev.stamp  ## compare with other S3 clients and write docs/benchmarks.md
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --write
 
 bench-quick: .venv/dev.stamp  ## the same with less data, on the screen only
 	@$(BIN)/python -m bench --quick

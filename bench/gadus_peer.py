@@ -37,7 +37,7 @@ async def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> Pat
     source = Source(settings)
     stage = Stage(Cache(settings.cache_dir), lambda _: (source, Source.Params))
     params = {"Bucket": bucket, "Key": prefix, "Endpoint": endpoint}
-    wanted = InputSource(Source=SpecConfig(Type="s3", Params=params), Target="/inputs")
+    wanted = InputSource(source=SpecConfig(type="s3", params=params), target="/inputs")
     [staged] = await stage.stage([wanted], directory / "private", Unseen())
     return staged.staged.path
 

@@ -115,8 +115,9 @@ def wants_json(words: Sequence[str]) -> bool:
 
 
 def _sentence(error: click.ClickException) -> str:
-    message = error.format_message()
-    return message.removesuffix(".")
+    if isinstance(error, click.NoSuchOption):
+        return f"there is no flag {error.option_name}"
+    return error.format_message().removesuffix(".")
 
 
 def _way_out(error: click.ClickException) -> str:

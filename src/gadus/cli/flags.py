@@ -51,6 +51,7 @@ _PUBLISHER_OPTIONS = {name: name.capitalize() for name in ("bucket", "key", "reg
 _PUBLISHERS = ("local", "s3", "s3managed", "ipfs", "noop")
 _TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
+_COMMAS = """a comma separates fields: put a field that contains one in double quotes, as in '"s3://bucket/a,b.csv",dst=/in\'"""
 _NAMED = re.compile(r"\s*([A-Za-z_-]+)\s*=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _TARGET_MARK = re.compile(r":(?=/(?!/))")
@@ -61,9 +62,9 @@ def parse_input(text: str) -> InputSource:
     """
     The input that ``-i`` describes: ``URI[:PATH]`` or ``src=URI``, then ``dst=PATH`` and ``opt=NAME=VALUE`` in any order.
 
-    In ``URI:PATH`` the path begins at the last ``:/`` that is not ``://``; ``=``, ``?``, ``#`` and ``host:8080`` belong to the URI.
-    After ``s3://bucket/`` comes the key without leading slashes and percent-decoded: a literal ``%`` is written ``%25``.
-    Without a path the Target is `DEFAULT_TARGET`. The Alias is the URI. Raises InvalidSpec.
+    In ``URI:PATH`` the path begins at the last ``:/`` that is not ``://``; everything else, also ``=``, ``?``, ``#`` and
+    ``host:8080``, belongs to the URI. After ``s3://bucket/`` comes the key, percent-decoded and without leading slashes: a
+    literal ``%`` is written ``%25``. Without a path the Target is `DEFAULT_TARGET`. The Alias is the URI. Raises InvalidSpec.
     """
     record = _record(text, "-i")
     target = record.target
@@ -73,11 +74,11 @@ def parse_input(text: str) -> InputSource:
         if marks:
             path = _trimmed(uri[marks[-1].end() :])
             if target and target != path:
-                raise InvalidSpec([f"-i {clipped(text)}: has two paths, {clipped(path)} and {clipped(target)}"])
+                raise InvalidSpec([f"{clipped(text)}: has two paths, {clipped(path)} and {clipped(target)}"])
             uri, target = _trimmed(uri[: marks[-1].start()]), path
     source = _source(uri, record.options)
     fields = {"Source": source, "Alias": uri, "Target": target or DEFAULT_TARGET}
-    return decode_params(InputSource, fields, f"-i {clipped(uri)}")
+    return decode_params(InputSource, fields, clipped(uri))
 
 
 def parse_publisher(text: str) -> SpecConfig:
@@ -88,25 +89,25 @@ def parse_publisher(text: str) -> SpecConfig:
     name = (scheme[1] if scheme else subject).lower()
     if name not in _PUBLISHERS or (scheme and name != "s3"):
         what = f"unknown publisher type: {clipped(subject)}; {nearest(name, _PUBLISHERS)}"
-        raise InvalidSpec([f"-p {what}"], hint="write -p local, or -p s3://bucket/{jobID}/{executionID}")
+        raise InvalidSpec([what], hint="write -p local, or -p s3://bucket/{jobID}/{executionID}")
     if name != "s3":
         _params(record.options, {}, f"publisher {name}")
-        return decode_params(SpecConfig, {"Type": name}, "-p")
-    bucket, key = _bucket_and_key(scheme[2], "-p") if scheme else ("", "")
+        return decode_params(SpecConfig, {"Type": name}, "publisher")
+    bucket, key = _bucket_and_key(scheme[2]) if scheme else ("", "")
     params = {"Bucket": bucket, "Key": key} | _params(record.options, _PUBLISHER_OPTIONS, "publisher s3")
     for option in ("Bucket", "Key"):
         if not params[option]:
             what = f"failed to build s3 publisher spec: invalid s3 params. {option.lower()} cannot be empty"
-            raise InvalidSpec([f"-p {clipped(text)}: {what}"], hint="write -p s3://bucket/{jobID}/{executionID}")
-    return decode_params(SpecConfig, {"Type": name, "Params": params}, "-p")
+            raise InvalidSpec([f"{clipped(text)}: {what}"], hint="write -p s3://bucket/{jobID}/{executionID}")
+    return decode_params(SpecConfig, {"Type": name, "Params": params}, "publisher")
 
 
 def parse_result_path(text: str) -> ResultPath:
     """What ``-o NAME:PATH`` keeps. Raises InvalidSpec."""
     parts = text.split(":")
     if len(parts) != 2 or not all(part.strip() for part in parts):
-        raise InvalidSpec([f"-o invalid output volume: {clipped(text)}"], hint="write -o NAME:PATH, e.g. -o outputs:/outputs")
-    return decode_params(ResultPath, {"Name": parts[0], "Path": parts[1]}, f"-o {clipped(text)}")
+        raise InvalidSpec([f"invalid output volume: {clipped(text)}"], hint="write -o NAME:PATH, e.g. -o outputs:/outputs")
+    return decode_params(ResultPath, {"Name": parts[0], "Path": parts[1]}, clipped(text))
 
 
 def parse_env(texts: Sequence[str]) -> dict[str, str]:
@@ -119,9 +120,9 @@ def parse_env(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not name.strip() or "\0" in text:
-            raise InvalidSpec(["-e a variable has no name, or a null character"], hint="write -e NAME=value")
+            raise InvalidSpec(["a variable has no name, or a null character"], hint="write -e NAME=value")
         if not sign:
-            what = f"-e {clipped(name)}: has no value"
+            what = f"{clipped(name)}: has no value"
             raise InvalidSpec(
                 [what], hint=f'write -e {clipped(name)}=value, or -e {clipped(name)}="${clipped(name)}" to pass yours on'
             )
@@ -141,7 +142,7 @@ class _Record:
 
 def _record(text: str, flag: str) -> _Record:
     record = _Record()
-    for number, part in enumerate(_csv_fields(text, flag)):
+    for number, part in enumerate(_csv_fields(text)):
         named = _NAMED.fullmatch(part)
         key, value = (named[1].lower(), _trimmed(named[2])) if named else ("", "")
         if key in ("src", "source") and flag == "-i":
@@ -158,59 +159,53 @@ def _record(text: str, flag: str) -> _Record:
             record.subject = _trimmed(part)
         elif named:
             known = nearest(key, ["src", "dst", "opt"])
-            raise InvalidSpec(
-                [f"{flag} unexpected key {clipped(named[1])!r} in field {clipped(part)!r}; {known}"], hint=_commas(flag)
-            )
+            raise InvalidSpec([f"unexpected key {clipped(named[1])!r} in field {clipped(part)!r}; {known}"], hint=_COMMAS)
         else:
             raise _bad_option(part, flag)
     return record
 
 
-def _csv_fields(text: str, flag: str) -> Iterator[str]:
+def _csv_fields(text: str) -> Iterator[str]:
     try:
         text.encode()
         yield from next(csv.reader([text], strict=True), [])
     except UnicodeEncodeError as exc:
-        raise InvalidSpec([f"{flag} {clipped(text)!r}: is not UTF-8 text"]) from exc
+        raise InvalidSpec([f"{clipped(text)!r}: is not UTF-8 text"]) from exc
     except csv.Error as exc:
-        raise InvalidSpec([f"{flag} {clipped(text)!r}: cannot be read: {exc}"], hint=_commas(flag)) from exc
+        raise InvalidSpec([f"{clipped(text)!r}: cannot be read: {exc}"], hint=_COMMAS) from exc
 
 
 def _bad_option(part: str, flag: str) -> InvalidSpec:
     what = "invalid storage option" if flag == "-i" else "invalid publisher option"
-    return InvalidSpec([f"{flag} {what}: {clipped(part)}. Must be a key=value pair"], hint=_commas(flag))
-
-
-def _commas(flag: str) -> str:
-    return f"""a comma separates fields; put double quotes around a field that contains one: {flag} '"s3://bucket/a,b.csv",dst=/in'"""
+    return InvalidSpec([f"{what}: {clipped(part)}. Must be a key=value pair"], hint=_COMMAS)
 
 
 def _source(uri: str, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
     match = _SCHEME.fullmatch(uri)
     scheme = match[1].lower() if match else ""
     if match and scheme == "s3":
-        bucket, key = _bucket_and_key(match[2], "-i")
+        bucket, key = _bucket_and_key(match[2])
         params = {"Bucket": bucket} | ({"Key": key} if key else {}) | _params(options, _S3_OPTIONS, "storage s3")
         return {"Type": "s3", "Params": params}
     if match and scheme in ("http", "https"):
         return {"Type": "urlDownload", "Params": {"URL": uri} | _params(options, _URL_OPTIONS, "storage urlDownload")}
     if not uri:
-        raise InvalidSpec(["-i has no source"], hint="write -i s3://bucket/key:/path or -i src=s3://bucket/key,dst=/path")
+        raise InvalidSpec(["there is no source"], hint="write -i s3://bucket/key:/path or -i src=s3://bucket/key,dst=/path")
     what = f"unsupported type: {scheme}" if scheme else "unknown storage schema"
     present = ", ".join(plugins.names("storage"))
     raise InvalidSpec(
-        [f"-i {clipped(uri)}: {what}: -i takes s3://bucket/key and https://host/file"],
+        [f"{clipped(uri)}: {what}: give s3://bucket/key or https://host/file"],
         hint=f"sources of this installation, for job files: {present}",
     )
 
 
-def _bucket_and_key(rest: str, flag: str) -> tuple[str, str]:
+def _bucket_and_key(rest: str) -> tuple[str, str]:
     """What stands behind ``s3://``."""
     bucket, _, key = rest.partition("/")
     if not bucket:
-        raise InvalidSpec([f"{flag} s3://{clipped(rest)}: has no bucket"], hint="write s3://bucket/key")
+        raise InvalidSpec([f"s3://{clipped(rest)}: has no bucket"], hint="write s3://bucket/key")
     encoded = key.lstrip("/")
-    what = f"{flag} s3://{clipped(rest)}: invalid URL escape: a literal % is written %25"
+    what = f"s3://{clipped(rest)}: invalid URL escape: a literal % is written %25"
     if _BAD_ESCAPE.search(encoded):
         raise InvalidSpec([what])
     try:

@@ -26,7 +26,7 @@ def parse_labels(texts: Sequence[str]) -> dict[str, str]:
         key, _, value = part.partition("=")
         problem = (_key_problem(key.strip()) or _value_problem(value.strip())) if part else ""
         if problem:
-            problems.append(f"-l {clipped(part)}: {problem}")
+            problems.append(f"{clipped(part)}: {problem}")
         elif part:
             labels[key.strip()] = value.strip()
     if problems:
@@ -38,7 +38,8 @@ def parse_constraints(text: str) -> tuple[Constraint, ...]:
     """
     Requirements from ``-c``, all of which must hold; nothing for blank text.
 
-    ``k=v``, ``k==v``, ``k!=v``, ``k in (a,b)``, ``k notin (a)``, ``k`` (is there), ``!k`` (is not), ``k>1``, ``k<1``. Raises InvalidSpec.
+    ``k=v``, ``k==v``, ``k!=v``, ``k in (a,b)``, ``k notin (a)``, ``k`` (is there), ``!k`` (is not), ``k>1``, ``k<1``.
+    Raises InvalidSpec.
     """
     tokens = _Tokens(text)
     constraints: list[Constraint] = []
@@ -61,7 +62,7 @@ class _Tokens:
         return self.left.pop() if self.left else ""
 
     def wrong(self, what: str) -> InvalidSpec:
-        return InvalidSpec([f"-c {self._text}: {what}"], hint=_EXAMPLE)
+        return InvalidSpec([f"{self._text}: {what}"], hint=_EXAMPLE)
 
     @property
     def ahead(self) -> str:
@@ -86,7 +87,7 @@ def _requirement(tokens: _Tokens) -> Constraint:
         if problem := _value_problem(value):
             raise tokens.wrong(f"{clipped(value)}: {problem}")
     fields = {"Key": key, "Operator": operator, "Values": values}
-    return decode_params(Constraint, fields, f"-c {clipped(key)}")
+    return decode_params(Constraint, fields, clipped(key))
 
 
 def _listed(tokens: _Tokens, operator: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -10,6 +10,10 @@ import click
 from gadus.core.errors import InvalidSpec
 
 from .lazy import UsageMistake
+
+
+# As in `sh -c`, `sed -e`, `ls -l`: without `--` they are taken for ours.
+_OFTEN_THE_PROGRAMS = ("-c", "-e", "-l")
 
 
 class Parsed(click.ParamType[Any]):
@@ -26,17 +30,26 @@ class Parsed(click.ParamType[Any]):
         try:
             return self._parse(value)
         except InvalidSpec as exc:
-            raise self._mistake("; ".join(exc.problems), exc.hint, param, ctx) from exc
+            raise self._mistake(exc.problems, exc.hint, param, ctx) from exc
         except ValueError as exc:
-            raise self._mistake(str(exc), "", param, ctx) from exc
+            raise self._mistake([str(exc)], "", param, ctx) from exc
 
-    def _mistake(self, problem: str, hint: str, param: click.Parameter | None, ctx: click.Context | None) -> UsageMistake:
+    def _mistake(
+        self, problems: Sequence[str], hint: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> UsageMistake:
         flag = "/".join(param.opts) if param else self.name
         hint = hint or f"for example {flag.rpartition('/')[2]} {self._example}"
-        short = next((name for name in param.opts if len(name) == 2), "") if param else ""
+        short = next((name for name in param.opts if name in _OFTEN_THE_PROGRAMS), "") if param else ""
         if short and ctx and ctx.info_name == "run":
             hint += f"; if {short} belongs to the program, put `--` before the program's own words"
-        return UsageMistake(f"{flag}: {problem}", hint=hint, ctx=ctx)
+        # The parsers of the flags' small languages name the usual short flag themselves; here the flag may be another.
+        told = [line.removeprefix(f"{_usual_flag(line)} ") for line in problems]
+        return UsageMistake(f"{flag}: {'; '.join(told)}", hint=hint, ctx=ctx)
+
+
+def _usual_flag(problem: str) -> str:
+    first = problem.partition(" ")[0]
+    return first if len(first) == 2 and first.startswith("-") else ""
 
 
 def whole(smallest: int, largest: int, example: str) -> Parsed:

@@ -111,10 +111,14 @@ def _translated(address: str) -> Iterator[None]:
 
 
 def _silent(address: str, exc: Exception) -> EngineUnavailable:
-    reason = exc.message if isinstance(exc, DockerError) else str(exc) or "no answer in time"
-    if "Permission denied" in reason:
+    # aiodocker hides the reason behind its own words.
+    reason = exc.__context__ if isinstance(exc, DockerError) else exc
+    if isinstance(reason, aiohttp.ClientConnectorError):
+        reason = reason.os_error
+    if isinstance(reason, PermissionError):
         return EngineUnavailable(
             f"the container engine at {address} does not let this user in",
             hint="join its group (sudo usermod -aG docker $USER, then log in again), or use Podman, which needs no group",
         )
-    return EngineUnavailable(f"no container engine answers at {address}: {reason}", hint=_START_ONE)
+    said = (isinstance(reason, OSError) and reason.strerror) or str(reason or exc) or "no answer in time"
+    return EngineUnavailable(f"no container engine answers at {address}: {said}", hint=_START_ONE)

@@ -17,10 +17,10 @@ from gadus.contracts import Output, Program, Stream
 from gadus.core.errors import EngineUnavailable, OutOfMemory, ProgramUnusable
 from gadus.core.units import format_bytes
 
-from ._docker_client import ASK_SECONDS, carried_through
+from ._docker_client import carried_through
 
-START_SECONDS = 60.0
-"""A busy disk can make creating and starting slow."""
+STEP_SECONDS = 60.0
+"""A busy disk can make every step slow: creating, attaching, starting, asking how it ended."""
 DRAIN_SECONDS = 30.0
 """After the end of a program less than a megabyte of its output is still on its way."""
 REMOVE_SECONDS = 10.0
@@ -49,7 +49,7 @@ async def run_container(docker: Docker, program: Program, order: Mapping[str, An
     name = name_of(program.execution_id)
     try:
         # To its end also when cancelled: a container that appears after the removal would stay.
-        container = await carried_through(_create(docker, name, order), START_SECONDS)
+        container = await carried_through(_create(docker, name, order), STEP_SECONDS)
         # Before the start, so that no output is missed.
         async with _attached_to(container) as attached:
             await _start(container, program)
@@ -85,7 +85,7 @@ async def _create(docker: Docker, name: str, order: Mapping[str, Any]) -> Docker
 async def _attached_to(container: DockerContainer) -> AsyncIterator[Attached]:
     attached = container.attach(stdout=True, stderr=True)
     try:
-        async with asyncio.timeout(ASK_SECONDS):
+        async with asyncio.timeout(STEP_SECONDS):
             await attached.__aenter__()
         yield attached
     finally:
@@ -94,7 +94,7 @@ async def _attached_to(container: DockerContainer) -> AsyncIterator[Attached]:
 
 async def _start(container: DockerContainer, program: Program) -> None:
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(STEP_SECONDS):
             await container.start()
     except DockerError as exc:
         if _TOO_SMALL.search(exc.message):
@@ -129,7 +129,7 @@ async def _pump(attached: Attached, output: Output) -> bytes:
 
 
 async def _judge(container: DockerContainer, program: Program, complaint: bytes) -> int:
-    async with asyncio.timeout(ASK_SECONDS):
+    async with asyncio.timeout(STEP_SECONDS):
         state = (await container.show())["State"]
     if state["Running"]:
         raise EngineUnavailable("the container engine was restarted during the run", hint="the job can be tried again")
@@ -143,7 +143,7 @@ async def _judge(container: DockerContainer, program: Program, complaint: bytes)
 
 
 async def _no_command(container: DockerContainer, reason: str) -> ProgramUnusable:
-    async with asyncio.timeout(ASK_SECONDS):
+    async with asyncio.timeout(STEP_SECONDS):
         config = (await container.show())["Config"]
     command = [*(config["Entrypoint"] or ()), *(config["Cmd"] or ())]
     return ProgramUnusable(

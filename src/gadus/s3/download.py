@@ -59,6 +59,7 @@ class Download:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+        self._location = bucket.location
         self._store = _store(bucket)
 
     async def chunks(self, wish: Wish, offset: int, end: int) -> AsyncGenerator[memoryview]:
@@ -84,6 +85,10 @@ class Download:
             options["version"] = wish.version_id
         if end - offset < wish.size_bytes:
             options["range"] = (offset, end)
+        if self._location != self._bucket.location:
+            # A probe has found the bucket in another region.
+            self._location = self._bucket.location
+            self._store = _store(self._bucket)
         try:
             result = await obstore.get_async(self._store, wish.key, options=options)
             _check(wish, result.meta["size"], result.meta["e_tag"] or "")
@@ -121,16 +126,18 @@ class Download:
     def _failed(self, detail: str) -> Exception:
         status = re.search(r"status code: (4\d\d)", detail)
         if status and status[1] not in ("408", "429"):
-            return Refused(detail)
-        return StorageUnavailable(
-            f"{self._bucket.location.endpoint} breaks off: {detail.splitlines()[0][:200]}", hint="try again later"
-        )
+            return Refused(_short(detail))
+        return StorageUnavailable(f"{self._bucket.location.endpoint} breaks off: {_short(detail)}", hint="try again later")
 
 
 def _check(wish: Wish, size_bytes: int, etag: str) -> None:
     """Not every service obeys If-Match: the answer itself must be of the object that was listed."""
     if size_bytes != wish.size_bytes or (etag and wish.etag and _bare(etag) != _bare(wish.etag)):
         raise Replaced
+
+
+def _short(detail: str) -> str:
+    return detail.splitlines()[0][:200]
 
 
 def _bare(etag: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gadus.core.errors import Bug, ChecksumMismatch, GadusError, StorageUnavailable
+from gadus.core.errors import Bug, ChecksumMismatch, StorageUnavailable
 
 from .bucket import Bucket
 from .diagnose import Question, changed, explain
@@ -155,23 +155,32 @@ async def _fetch(bucket: Bucket, download: Download, unit: _Unit) -> None:
             raise changed(bucket.location.bucket, target.key, "removed") from exc
         except Replaced as exc:
             raise changed(bucket.location.bucket, target.key, "replaced") from exc
-        except Refused as exc:
-            raise await _cause(bucket, target, exc) from exc
-        except StorageUnavailable:
+        except (Refused, StorageUnavailable) as exc:
+            if isinstance(exc, Refused):
+                await _explain(bucket, target)
             # A connection that brought something was worth its try.
             tried = 1 if unit.offset > before else tried + 1
             if tried >= TRIES:
-                raise
+                raise _given_up(bucket, target, exc) from exc
             await asyncio.sleep(pause_seconds(tried))
 
 
-async def _cause(bucket: Bucket, target: Target, refused: Refused) -> GadusError:
-    """Why the service refuses: asked again for one byte, because the answer that was refused is gone."""
+async def _explain(bucket: Bucket, target: Target) -> None:
+    """
+    Raise the cause of a refusal: asked again for one byte, because the answer that was refused is gone.
+
+    Returns if the service would now answer: then its refusal was of the moment, or `bucket` has just learnt its region.
+    """
     query = f"versionId={quoted(target.version_id)}" if target.version_id else ""
     answer = await bucket.ask("GET", target.key, query=query, headers={"Range": "bytes=0-0"})
-    if answer.good:
-        return StorageUnavailable(f"{bucket.location.endpoint} refused {target.key!r} once: {refused}", hint="try again")
-    return await explain(bucket, Question(key=target.key, version_id=target.version_id, listed=True), answer)
+    if not answer.good:
+        raise await explain(bucket, Question(key=target.key, version_id=target.version_id, listed=True), answer)
+
+
+def _given_up(bucket: Bucket, target: Target, cause: Exception) -> StorageUnavailable:
+    if isinstance(cause, StorageUnavailable):
+        return cause
+    return StorageUnavailable(f"{bucket.location.endpoint} refuses {target.key!r}: {cause}", hint="try again later")
 
 
 async def _write(unit: _Unit, chunk: memoryview) -> None:

@@ -10,7 +10,7 @@ Objects in S3, or in anything that speaks like it: the type `s3`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 
 from gadus.config import Settings
 from gadus.contracts import Arrivals, Wanted
@@ -20,7 +20,7 @@ from gadus.core.tree import check_paths, parents
 from gadus.s3.bucket import Bucket, open_bucket
 from gadus.s3.credentials import Chain
 from gadus.s3.listing import Listed
-from gadus.s3.location import locate
+from gadus.s3.location import Location, locate
 from gadus.s3.transfer import Target, transfer
 
 from ._s3_params import S3Params
@@ -34,6 +34,7 @@ class Source:
     def __init__(self, settings: Settings) -> None:
         del settings  # everything it needs is in the params and the AWS chain
         self._chain = Chain()
+        self._found: dict[Location, Location] = {}
 
     async def resolve(self, params: S3Params) -> Manifest:
         """The exact objects, from one LIST per 1,000 keys, or one HEAD for a single object."""
@@ -63,8 +64,9 @@ class Source:
                 whole=lambda target, sha256: arrivals.whole(by_file[target.into], sha256),
             )
 
-    def _open(self, params: S3Params) -> AbstractAsyncContextManager[Bucket]:
-        location = locate(
+    @asynccontextmanager
+    async def _open(self, params: S3Params) -> AsyncIterator[Bucket]:
+        said = locate(
             params.bucket,
             endpoint=params.endpoint or self._chain.default_endpoint(),
             region=params.region,
@@ -73,7 +75,12 @@ class Source:
             requester_pays=params.request_payer == "requester",
             anonymous=params.anonymous,
         )
-        return open_bucket(location, self._chain)
+        async with open_bucket(self._found.get(said, said), self._chain) as bucket:
+            try:
+                yield bucket
+            finally:
+                # Where it turned out to be: the next question goes there at once.
+                self._found[said] = bucket.location
 
 
 def relative_path(key: str, prefix: str) -> str:

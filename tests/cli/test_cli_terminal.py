@@ -11,7 +11,7 @@ import pytest
 
 from faultproxy import Fault, FaultProxy
 
-from .conftest import PROBE, Cli
+from command import PROBE, Cli
 
 WASM = ("wasm", "run")
 

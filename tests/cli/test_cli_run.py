@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import PROBE, Cli
+from command import PROBE, Cli
 
 WASM = ("wasm", "run")
 
@@ -78,7 +78,10 @@ def job_file(*arguments: str) -> str:
     import base64
 
     url = "data:application/wasm;base64," + base64.b64encode(PROBE.read_bytes()).decode()
-    engine = {"Type": "wasm", "Params": {"EntryModule": {"Source": {"Type": "inline", "Params": {"URL": url}}}, "Parameters": list(arguments)}}
+    engine = {
+        "Type": "wasm",
+        "Params": {"EntryModule": {"Source": {"Type": "inline", "Params": {"URL": url}}}, "Parameters": list(arguments)},
+    }
     return yaml.safe_dump({"Type": "batch", "Name": "from-file", "Tasks": [{"Name": "main", "Engine": engine}]})
 
 
