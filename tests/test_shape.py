@@ -17,9 +17,8 @@ SOURCE = ROOT / "src" / "gadus"
 MODULES = sorted(SOURCE.rglob("*.py"))
 LONGEST_LINES = 400
 VAGUE = {"util", "utils", "helper", "helpers", "common", "base", "manager", "misc"}
-# The end of an execution and the loop: there every error becomes the outcome of one job.
-MAY_CATCH_ALL = {"runner/execute.py", "orchestrator/loop.py", "backends/local.py"}
-MAY_READ_ENVIRONMENT = {"config.py"}
+# Beside the settings: the AWS credential chain has its own rules, and --template-envs is about the environment itself.
+MAY_READ_ENVIRONMENT = {"config.py", "s3/credentials.py", "cli/run_file.py"}
 DOT = r"\."
 # Put together here, so that this file does not name them either.
 HOSTS = re.compile(rf"py{'pi'}{DOT}org|python{'hosted'}{DOT}org|np{'mjs'}{DOT}org|deb{DOT}deb{'ian'}{DOT}org")
@@ -36,12 +35,14 @@ def tracked_files() -> list[Path]:
     return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
-def catches_all(tree: ast.AST) -> Iterator[int]:
+def swallows_all(tree: ast.AST) -> Iterator[int]:
+    """Lines that catch every error and do not raise it again at their end."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
             caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
             names = {one.id if isinstance(one, ast.Name) else "" for one in caught if one is not None}
-            if node.type is None or names & {"Exception", "BaseException"}:
+            raised_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+            if (node.type is None or names & {"Exception", "BaseException"}) and not raised_again:
                 yield node.lineno
 
 
@@ -61,22 +62,25 @@ def test_module_is_short_says_what_it_is_for_and_is_finished(module: Path) -> No
     assert lines <= LONGEST_LINES, f"{lines} lines: split it by what changes for different reasons"
     assert ast.get_docstring(ast.parse(text)), "the first sentence must say what the module is for"
     assert not {module.stem.strip("_"), module.parent.name} & VAGUE, "name it after what is in it"
-    unfinished = re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", text)
+    # A suite for authors of plugins has hooks that each author fills.
+    stubs = "" if "testing" in module.parts else "|NotImplementedError"
+    unfinished = re.search(rf"\b(TODO|FIXME|XXX{stubs})\b", text)
     assert not unfinished, f"finish it or leave it out: {unfinished}"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_errors_are_caught_by_name_and_settings_read_in_one_place(module: Path) -> None:
     tree = ast.parse(module.read_text())
-    if name_of(module) not in MAY_CATCH_ALL:
-        assert not list(catches_all(tree)), "catch the errors that can happen, by name"
+    assert not list(swallows_all(tree)), "catch the errors that can happen, by name"
     if name_of(module) not in MAY_READ_ENVIRONMENT:
         assert not list(reads_environment(tree)), "the environment is read in config.py and passed on"
 
 
 def test_rules_find_what_they_forbid() -> None:
     tree = ast.parse("import os\ntry:\n    os.environ\nexcept (ValueError, Exception):\n    pass\nfrom os import getenv\n")
-    assert list(catches_all(tree)) == [4]
+    again = ast.parse("try:\n    pass\nexcept BaseException:\n    print()\n    raise\n")
+    assert list(swallows_all(again)) == []
+    assert list(swallows_all(tree)) == [4]
     assert sorted(reads_environment(tree)) == [3, 6]
     assert HOSTS.search("https://files.python" + "hosted.org/x")
 

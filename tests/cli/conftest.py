@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from typing import Any
 import pytest
 
 from command import SECONDS, Cli
+
+# The image that the engine's own tests make.
+sys.path.append(str(Path(__file__).parents[1] / "engines"))
+from docker_engine import docker_image  # noqa: E402, F401 - a fixture, found by the line above
+
 from gadus.testing.seaweedfs import S3Server
 
 

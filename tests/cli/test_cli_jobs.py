@@ -32,7 +32,9 @@ def test_list_shows_the_newest_first_in_every_form(s3_cli: Cli, finished):
     assert header.split() == ["CREATED", "ID", "JOB", "TYPE", "STATE"]
     assert oldest.split()[1:] == [short, "wasm", "batch", "completed"]
     assert re.fullmatch(r"\d\d:\d\d:\d\d", newest.split()[0])
-    assert s3_cli("job", "list", "--order-reversed", "--hide-header", "--wide", "--limit", "1").out.split()[2].decode() == finished
+    assert (
+        s3_cli("job", "list", "--order-reversed", "--hide-header", "--wide", "--limit", "1").out.split()[2].decode() == finished
+    )
     rows = list(csv.reader(io.StringIO(s3_cli("job", "list", "--output", "csv").out.decode())))
     assert rows[0] == ["created", "id", "job", "type", "state"]
     assert rows[2][1] == finished

@@ -113,7 +113,9 @@ def test_help_appears_at_once(cli: Cli):
 
 def test_help_loads_no_heavy_library():
     code = "import sys; from gadus.cli.main import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, env=os.environ, timeout=30)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, env=os.environ, timeout=30
+    )
     modules = loaded.stdout.split()
     assert "click" in modules
     assert {"rich", "pydantic", "gadus.wiring", "asyncio", "yaml"}.isdisjoint(modules)

@@ -309,13 +309,12 @@ def test_good_domains_are_taken() -> None:
 def test_params_from_flags_are_told_by_their_field() -> None:
     with pytest.raises(InvalidSpec) as caught:
         decode_params(params_model("source", "s3"), {"buckt": "abc", "Key": 5}, "Tasks[0].InputSources[0].Source.Params")
+    where = "Tasks[0].InputSources[0].Source.Params"
     assert caught.value.problems == (
-        "Tasks[0].InputSources[0].Source.Params.buckt: unknown field: 'buckt' in 'Params'; did you mean Bucket?",
-        'Tasks[0].InputSources[0].Source.Params.Key: 5 is a number, expected text: write "5"',
-        "Tasks[0].InputSources[0].Source.Params.Bucket: is required, but not given",
-    ) or set(caught.value.problems) >= {
-        "Tasks[0].InputSources[0].Source.Params.Bucket: is required, but not given",
-    }
+        f"{where}.buckt: unknown field: 'buckt' in 'Params'; did you mean Bucket?",
+        f"{where}.Bucket: is required, but not given",
+        f'{where}.Key: 5 is a number, expected text: write "5"',
+    )
 
 
 @pytest.mark.parametrize(
@@ -327,7 +326,7 @@ def test_params_from_flags_are_told_by_their_field() -> None:
         ("a: 1\na: 2", "f (line 2): a is given twice"),
         ("1: a", 'f (line 1): a key must be text, not 1: write "1"'),
         ("? [a]\n: b", "f (line 1): a key must be text, not not text"),
-        ("a: 1\n---\nb: 2", "f (line 3): a second document begins here"),
+        ("a: 1\n---\nb: 2", "f (line 2): a second document begins here"),
         ("a: .inf", "f (line 1): .inf is not a finite number"),
         ("a: .NaN", "f (line 1): .NaN is not a finite number"),
         ("a: 1.0e+999", "f (line 1): 1.0e+999 is not a finite number"),
@@ -340,7 +339,7 @@ def test_params_from_flags_are_told_by_their_field() -> None:
         (f"a: {'9' * 5000}", "does not fit"),
         ("a: *b", "f (line 1): alias *b has no anchor"),
         ("a: &b [*b]", "f (line 1): alias *b stands inside the value that it names"),
-        ("[" * 65 + "]" * 65, "nested deeper than 64 levels"),
+        ("[" * 66 + "]" * 66, "nested deeper than 64 levels"),
         ("[" * 100_000, "nested deeper than 64 levels"),
         ("a: &a [x]\nb: " + "[" * 64 + "*a" + "]" * 64, "nested deeper than 64 levels"),
         ("a: \x07", "control characters such as"),

@@ -11,7 +11,6 @@ from gadus.core.errors import InvalidSpec
 
 from .lazy import UsageMistake
 
-
 # As in `sh -c`, `sed -e`, `ls -l`: without `--` they are taken for ours.
 _OFTEN_THE_PROGRAMS = ("-c", "-e", "-l")
 

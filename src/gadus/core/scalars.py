@@ -36,7 +36,8 @@ def scalar(kind: str, text: str, *, plain: bool) -> Scalar:
             return _float(text)
         case "timestamp":
             raise ValueError(f'{clipped(text)} is a date in YAML: write "{clipped(text)}"')
-    raise ValueError(f"the YAML type !!{clipped(kind)} is not used in job files")
+    shown = kind if kind.startswith("!") else f"!!{kind}"
+    raise ValueError(f"the YAML type {clipped(shown)} is not used in job files")
 
 
 def _integer(text: str) -> int:
