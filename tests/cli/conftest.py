@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from command import SECONDS, Cli
 
 # The image that the engine's own tests make.
 sys.path.append(str(Path(__file__).parents[1] / "engines"))
-from docker_engine import docker_image  # noqa: E402, F401 - a fixture, found by the line above
+from docker_engine import docker_image  # noqa: F401 - a fixture, found by the line above
 
 from gadus.testing.seaweedfs import S3Server
 

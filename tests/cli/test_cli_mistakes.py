@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-
 from command import PROBE, Cli
 
 RUN = ["docker", "run"]

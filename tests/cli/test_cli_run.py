@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from command import PROBE, Cli
 
 WASM = ("wasm", "run")
@@ -75,8 +75,6 @@ def test_module_in_s3_is_fetched_for_the_run(s3_cli: Cli, bucket):
 
 
 def job_file(*arguments: str) -> str:
-    import base64
-
     url = "data:application/wasm;base64," + base64.b64encode(PROBE.read_bytes()).decode()
     engine = {
         "Type": "wasm",

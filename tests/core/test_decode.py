@@ -118,7 +118,9 @@ def test_omitted_fields_have_the_documented_defaults() -> None:
 @given(st.integers())
 def test_keys_in_any_case_give_the_same_job(seed: int) -> None:
     plain = yaml.safe_load(WHOLE.replace("Operator: =", 'Operator: "="'))
-    assert decoded(yaml.safe_dump(shuffled_case(plain, random.Random(seed)))) == decoded(WHOLE)
+    # No plugin knows a publisher's params, so their keys stay as they are written.
+    del plain["Tasks"][0]["Publisher"]["Params"]
+    assert decoded(yaml.safe_dump(shuffled_case(plain, random.Random(seed)))) == decoded(yaml.safe_dump(plain))
 
 
 def test_json_and_yaml_give_the_same_job() -> None:

@@ -7,9 +7,7 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +85,8 @@ def die_of_closed_output() -> NoReturn:
 
 def end_of_unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """For ``sys.excepthook``: keep the traceback in a file, name it, and leave with the exit code of a Bug."""
+    import traceback  # noqa: PLC0415 - kept out of every command's start
+
     text = "".join(traceback.format_exception(kind, error, trace))
     say_labelled("Error", f"Gadus broke one of its own promises: {kind.__name__}: {error}")
     say_labelled("Hint", f"please report it with the file {_kept(text)}")
@@ -134,6 +134,8 @@ def _way_out(error: click.ClickException) -> str:
 
 def _kept(text: str) -> str:
     """The traceback's new file: in the data directory, or where temporary files go when that cannot be written."""
+    import tempfile  # noqa: PLC0415 - kept out of every command's start
+
     name = f"bug-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.txt"
     for directory in (settings_from().data_dir, Path(tempfile.gettempdir())):
         try:

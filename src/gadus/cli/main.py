@@ -75,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _exit_code_of(words: list[str]) -> int:
     root = _tree()
     try:
-        answer = root.main(args=words, prog_name="gadus", standalone_mode=False)
+        # Not root.main(): that ends by itself on a closed pipe, with another exit code than a pipe deserves.
+        with root.make_context("gadus", words) as ctx:
+            answer = root.invoke(ctx)
         sys.stdout.flush()
     except (
         GadusError,

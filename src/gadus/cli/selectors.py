@@ -83,7 +83,8 @@ def _requirement(tokens: _Tokens) -> Constraint:
             raise tokens.wrong(f"{clipped(sign)!r} is not an operator: use =, ==, !=, in, notin, > or <")
         operator = _OPERATORS[sign]
         values = list(_listed(tokens, sign)) if sign in ("in", "notin") else [_value(tokens)]
-    for value in values:
+    # What is compared as a number may be negative, and is checked as a number.
+    for value in values if operator not in ("gt", "lt") else ():
         if problem := _value_problem(value):
             raise tokens.wrong(f"{clipped(value)}: {problem}")
     fields = {"Key": key, "Operator": operator, "Values": values}

@@ -136,7 +136,7 @@ class _Reader:
                 names = [canonical for canonical, _ in known.values()]
                 self.note(place, f"unknown field: {clipped(repr(key))} in '{owner}'; {nearest(key, names)}")
             elif name in data:
-                self.note(place, f"given twice, as {said[name]} and {key}")
+                self.problems.append(Problem(place, f"given twice, as {said[name]} and {key}", value.line))
             else:
                 data[name], said[name] = self.read(annotation, value, place), key
         return data

@@ -21,8 +21,8 @@ from .shape import nearest
 from .template_functions import FUNCTIONS, Place, Value, is_true, kind_of, text_of
 from .template_parser import LARGEST_TEXT, Block, Call, Dot, Field, Literal, Node, Operand, Root, Text, parse
 
-_LARGEST_COST = 1_000_000
-_CHARACTERS_PER_COST = 1000
+_LARGEST_COST = 500_000
+_CHARACTERS_PER_COST = 100
 
 
 def render(text: str, variables: Mapping[str, str], name: str) -> str:
@@ -87,7 +87,7 @@ class _Rendering:
             case Call():
                 arguments = [self._value(argument, dot) for argument in operand.arguments]
                 value = FUNCTIONS[operand.function](arguments, operand.at)
-                self._spend(operand.at, sum(len(each) for each in (*arguments, value) if isinstance(each, str | list)))
+                self._spend(operand.at, sum(_size(each) for each in (*arguments, value)))
                 return value
 
     def _first(self, call: Call, dot: Value) -> Value:
@@ -109,6 +109,13 @@ class _Rendering:
         self._cost += 1 + characters // _CHARACTERS_PER_COST
         if self._cost > _LARGEST_COST:
             raise at.wrong("the template takes too many steps: range over less")
+
+
+def _size(value: Value) -> int:
+    """About how many characters it takes to make `value`; a list's items cost more than their characters."""
+    if isinstance(value, list):
+        return len(value) * _CHARACTERS_PER_COST
+    return len(value) if isinstance(value, str) else 0
 
 
 def _field(value: Value, field: Field) -> Value:

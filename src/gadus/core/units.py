@@ -64,7 +64,8 @@ def format_bytes(size_bytes: float) -> str:
     """A size for people, in powers of 1024: "0 B", "1.5 KiB", "2.0 GiB"."""
     amount = float(size_bytes)
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(amount) < 1024:
+        # What would be shown as 1024.0 goes to the next unit.
+        if round(abs(amount), 1) < 1024:
             return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} TiB"
@@ -72,9 +73,9 @@ def format_bytes(size_bytes: float) -> str:
 
 def format_seconds(seconds: float) -> str:
     """A duration for people: "0.42 s", "12.3 s", "4 min 05 s", "2 h 03 min"."""
-    if seconds < 10:
+    if seconds < 9.995:  # what would be shown as 10.00
         return f"{seconds:.2f} s"
-    if seconds < 100:
+    if seconds < 99.95:  # what would be shown as 100.0
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
