@@ -201,7 +201,7 @@ def _wasi(order: Order) -> wasmtime.WasiConfig:
     wasi.inherit_stdout()
     wasi.inherit_stderr()
     for source, target, writable in order["directories"]:
-        wasi.preopen_dir(source, target, True)
+        wasi.preopen_dir(source, target, writable)
     return wasi
 
 

@@ -107,9 +107,7 @@ class Loop:
             self._end(place, Outcome(error=Failure(kind="Stopped", message="stopped before its end")))
             raise
         except GadusError as error:
-            outcome = Outcome(
-                error=Failure(kind=error.kind, message=error.message, hint=error.hint), can_retry=error.can_retry
-            )
+            outcome = Outcome(error=Failure(kind=error.kind, message=error.message, hint=error.hint), can_retry=error.can_retry)
         except Exception as error:
             # A defect of ours ends the job, too; then whoever drives it reports the defect.
             self._end(place, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
@@ -177,4 +175,3 @@ class _Remembering:
     def phase(self, phase: Phase) -> None:
         self._loop.entered(self._execution_id, phase)
         self._reporter.phase(phase)
-

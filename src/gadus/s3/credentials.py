@@ -23,7 +23,7 @@ from gadus.core.errors import InputUnreadable
 
 LOOKED_IN = "environment, ~/.aws files, web identity, container and instance metadata"
 
-_ABSENCE_HOLDS_SECONDS = 30.0
+ABSENCE_HOLDS_SECONDS = 30.0
 """Credentials may appear while a process lives; asking every time would wait for instance metadata every time."""
 _FROZEN_HOLDS = timedelta(minutes=1)
 """How long the moving of bytes may use refreshable credentials before it asks again; a refresh comes minutes before expiry."""
@@ -43,7 +43,8 @@ class Credentials:
 class Chain:
     """The credentials, default region, default endpoint and CA bundle of one profile."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, absence_holds_seconds: float = ABSENCE_HOLDS_SECONDS) -> None:
+        self._absence_holds_seconds = absence_holds_seconds
         self._session = botocore.session.Session()
         self._lock = threading.Lock()
         self._found: Any = None
@@ -87,7 +88,7 @@ class Chain:
 
     def _ask(self) -> Credentials | None:
         if self._found is None:
-            if time.monotonic() - self._absent_since < _ABSENCE_HOLDS_SECONDS:
+            if time.monotonic() - self._absent_since < self._absence_holds_seconds:
                 return None
             self._found = self._session.get_credentials()
             if self._found is None:
