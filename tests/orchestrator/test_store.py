@@ -77,7 +77,7 @@ def test_pages_are_in_the_order_of_creation(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_store_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"this is not a database, and it must stay as it is" * 100)
-    with pytest.raises(StorageUnavailable, match="job store .* cannot be used") as caught:
+    with pytest.raises(StorageUnavailable, match=r"job store .* cannot be used") as caught:
         Store(tmp_path / "db")
     assert "--data-dir" in caught.value.hint
     assert (tmp_path / "db").read_bytes().startswith(b"this is not")

@@ -141,10 +141,10 @@ async def test_two_members_for_one_file_are_refused() -> None:
             await resolve(packed(tar(*((name, b"") for name in names))))
 
 
-async def test_sparse_file_is_refused_however_large_it_says_it_is() -> None:
+async def test_sparse_file_is_refused() -> None:
     info = of_type(tarfile.REGTYPE)
-    info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(2**60), "GNU.sparse.name": "x"}
-    with pytest.raises(InputUnsafe):
+    info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": "100", "GNU.sparse.name": "x"}
+    with pytest.raises(InputUnsafe, match="neither a file"):
         await resolve(packed(tar((info, b""))))
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from faultproxy import FaultProxy
 from gadus.config import settings_from
+from gadus.core.errors import InputUnsafe
 from gadus.s3.location import Location, locate
 from gadus.storage._s3_params import S3Params
 from gadus.storage.s3 import Source
+from gadus.testing.seaweedfs import S3Server
 from gadus.testing.sources import content_of, fetch_into
 from hostile_s3 import HostileS3
 from s3_server import Bucket
@@ -117,3 +122,28 @@ async def test_anonymous_and_requester_pays_reach_the_service(
     for request in proxy.requests:
         assert ("authorization" in request.headers) is ("Anonymous" not in params)
         assert request.headers.get("x-amz-request-payer") == header
+
+
+@pytest.fixture
+def moto() -> Iterator[S3Server]:
+    """Another real server with other habits: it takes keys that SeaweedFS refuses, and checks no signature."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield S3Server(f"http://{host}:{port}", "any", "any")
+    server.stop()
+
+
+@pytest.mark.usefixtures("s3_environment")
+async def test_a_server_that_allows_dots_in_keys_cannot_lead_out_of_the_input(moto: S3Server, tmp_path: Path) -> None:
+    with closing(moto.client()) as client:
+        client.create_bucket(Bucket="bucket")
+        for key in ("d/plain", "d//double", "d/./dot", "d/../../outside"):
+            client.put_object(Bucket="bucket", Key=key, Body=key.encode())
+    source = Source(settings_from())
+    params = {"Bucket": "bucket", "Endpoint": moto.endpoint, "Key": "d/"}
+    with pytest.raises(InputUnsafe, match=r"'d/\.\./\.\./outside': the path leaves the directory"):
+        await fetch_into(tmp_path, source, S3Params.model_validate(params))
+    assert list(tmp_path.iterdir()) == []
+    await fetch_into(tmp_path, source, S3Params.model_validate({**params, "Filter": r"^[^.]|^\./"}))
+    assert content_of(tmp_path) == {"plain": b"d/plain", "double": b"d//double", "dot": b"d/./dot"}

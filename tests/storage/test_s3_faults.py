@@ -161,11 +161,14 @@ async def test_a_refusal_is_explained(behind: Behind, fault: Fault, why: str) ->
 
 async def test_cancelling_a_transfer_ends_it_at_once(behind: Behind) -> None:
     behind.bucket.put("k", os.urandom(LARGE))
-    behind.proxy.add(Fault(stall_after=100_000), key="k")
+    begun = asyncio.Event()
+
+    async def begin(_: Request) -> None:
+        begun.set()
+
+    behind.proxy.add(Fault(before=begin, stall_after=100_000), key="k")
     transfer = asyncio.create_task(behind.fetch(Key="k"))
-    async with asyncio.timeout(20):
-        while not behind.gets("k"):
-            await asyncio.sleep(0.01)
+    await begun.wait()
     transfer.cancel()
     async with asyncio.timeout(2):
         with pytest.raises(asyncio.CancelledError):

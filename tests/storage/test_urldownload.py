@@ -88,6 +88,25 @@ def serves(body: bytes, *, breaks_after: int = 0, **headers: str) -> Handler:
     return handle
 
 
+def in_chunks(body: bytes, *, said_bytes: int | None = None, breaks_off: bool = False) -> Handler:
+    """A file whose GET does not tell its size; a HEAD may."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.method == "HEAD" and said_bytes is not None:
+            return web.Response(headers={"Content-Length": str(said_bytes)})
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        if request.method == "GET":
+            await response.write(body)
+            if breaks_off:
+                assert request.transport is not None
+                request.transport.close()
+        return response
+
+    return handle
+
+
 def answers(status: int = 200, body: bytes = b"", **headers: str) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         return web.Response(
@@ -222,15 +241,7 @@ async def test_server_without_head_is_asked_with_get(site: Site, tmp_path: Path)
 
 
 async def test_server_that_tells_no_size_still_gives_its_file(site: Site, tmp_path: Path) -> None:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        if request.method == "GET":
-            await response.write(BODY)
-        return response
-
-    site.handlers["/f"] = handle
+    site.handlers["/f"] = in_chunks(BODY)
     manifest = await site.resolve("/f")
     assert (manifest.items[0].size_bytes, manifest.pinned) == (-1, False)
     assert await site.fetched("/f", tmp_path) == {"f": BODY}
@@ -301,19 +312,24 @@ async def test_file_that_is_replaced_while_it_is_resumed_is_never_mixed(site: Si
         await _fetch(site, manifest, tmp_path / "f", Arrived())
 
 
-async def test_body_longer_than_the_server_said_is_not_taken(site: Site, tmp_path: Path) -> None:
+async def test_body_of_another_size_than_the_server_said_is_not_taken(site: Site, tmp_path: Path) -> None:
+    site.handlers["/f"] = in_chunks(BODY, said_bytes=100)
+    with pytest.raises(InputChanged, match="larger than 100"):
+        await site.fetched("/f", tmp_path / "1")
+    site.handlers["/f"] = in_chunks(BODY, said_bytes=len(BODY) + 1)
+    with pytest.raises(StorageUnavailable, match=f"sent {len(BODY)} of"):
+        await site.fetched("/f", tmp_path / "2")
+
+
+async def test_new_start_leaves_nothing_of_the_first(site: Site, tmp_path: Path) -> None:
+    """1. A file of unknown size breaks off. 2. A shorter one is in its place. 3. The shorter one arrives, and no more."""
+    breaking, shorter = in_chunks(BODY, breaks_off=True), in_chunks(b"short")
+
     async def handle(request: web.Request) -> web.StreamResponse:
-        if request.method == "HEAD":
-            return web.Response(headers={"Content-Length": "100"})
-        response = web.StreamResponse()
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        await response.write(BODY)
-        return response
+        return await (shorter if len(site.asked) > 3 else breaking)(request)
 
     site.handlers["/f"] = handle
-    with pytest.raises(InputChanged, match="larger than 100"):
-        await site.fetched("/f", tmp_path)
+    assert await site.fetched("/f", tmp_path) == {"f": b"short"}
 
 
 async def test_pinned_checksum_is_checked(site: Site, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ DEEPEST = 64
 """No job is nested further; it also keeps every walk over a document within Python's stack."""
 
 # What a document may hold with its aliases written out: a few of them can stand for billions of values.
-_WEIGHT_OF_A_VALUE = 64
+_WEIGHT_OF_A_VALUE = 200
 _LARGEST_WEIGHT = 2 * LARGEST_BYTES
 _YAML = "tag:yaml.org,2002:"
 _SURROGATE_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -93,6 +93,7 @@ class _Builder:
         # None while the value is being built: an alias to it would contain itself.
         self._anchors: dict[str, Written | None] = {}
         self._problems: list[Problem] = []
+        self._values = 0
 
     def document(self) -> Written:
         next(self._stream)
@@ -113,6 +114,9 @@ class _Builder:
         """The value that starts with `event`, standing at `line` when it has a key."""
         if depth > DEEPEST:
             raise self._fatal(event, f"nested deeper than {DEEPEST} levels")
+        self._values += 1
+        if self._values * _WEIGHT_OF_A_VALUE > _LARGEST_WEIGHT:
+            raise self._fatal(event, "holds more values than a job file may: put data into inputs")
         line = line or _line(event)
         if isinstance(event, events.AliasEvent):
             return self._alias(event, depth=depth, line=line)

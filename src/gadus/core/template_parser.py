@@ -22,6 +22,7 @@ from .template_tokens import LITERAL_HINT, Token, parts_of
 LARGEST_TEXT = 10_000_000
 """In characters, of a template and of what it gives."""
 _DEEPEST = 64
+_MOST_PARTS = 100_000
 _KEYWORDS = frozenset(("if", "with", "range"))
 _NAMES = (*sorted(FUNCTIONS), "and", "or")
 _ESCAPE = re.compile(r'\\(?:([abfnrtv"\'\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))', re.DOTALL)
@@ -88,7 +89,9 @@ def parse(text: str, name: str) -> list[Node]:
     if len(text) > LARGEST_TEXT:
         raise Place(name, 1).wrong(f"has {len(text)} characters, {LARGEST_TEXT} are allowed")
     tree = _Tree()
-    for at, part in parts_of(text, name):
+    for number, (at, part) in enumerate(parts_of(text, name)):
+        if number >= _MOST_PARTS:
+            raise at.wrong(f"the template has more than {_MOST_PARTS} texts and actions")
         if isinstance(part, str):
             tree.current.append(Text(part, at))
         else:

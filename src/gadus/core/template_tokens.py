@@ -10,11 +10,12 @@ from .template_functions import Place
 
 LITERAL_HINT = "text with {{ that is no template goes in with --no-template"
 
+_MOST_TOKENS = 10_000
 _OPENING = re.compile(r"\{\{(-(?=\s))?")
 _COMMENT = re.compile(r"\s*/\*")
 _COMMENT_END = re.compile(r"\*/(\s+-\}\}|\s*\}\})")
 _TOKEN = re.compile(
-    r"""(?P<end>\s+-\}\}|\s*\}\})|(?P<blank>\s+)|(?P<text>"(?:[^"\\\n]|\\.)*"|`[^`]*`)"""
+    r"""(?P<end>\s+-\}\}|\s*\}\})|(?P<blank>\s+)|(?P<text>"(?:[^"\\\n]++|\\.)*+"|`[^`]*`)"""
     r"""|(?P<field>\.[^\W\d]\w*)|(?P<number>[-+]?[0-9]{1,18}\b)|(?P<word>[^\W\d]\w*)|(?P<sign>:=|[.$|(),=])"""
 )
 
@@ -64,6 +65,8 @@ def _tokens(text: str, start: int, at: Place) -> tuple[list[Token], int, bool]:
             return tokens, match.end(), "-" in match[0]
         if kind != "blank":
             tokens.append(Token(kind, match[0], glued))
+            if len(tokens) > _MOST_TOKENS:
+                raise at.wrong(f"the action has more than {_MOST_TOKENS} words")
         glued = kind != "blank"
         start = match.end()
     rest = text[start : start + 20]

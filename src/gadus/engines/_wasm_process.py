@@ -37,8 +37,10 @@ async def answer_to(order: Mapping[str, Any], output: Output) -> dict[str, Any]:
                 group.create_task(_give(process, whole))
                 group.create_task(_follow(process, output))
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # It has no children: a WebAssembly program cannot start any.
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
             # What it printed before it was killed still waits in the pipes.
             await asyncio.shield(_follow(process, output))
         return _read_answer(reading, process)

@@ -209,7 +209,7 @@ def _check(url: URL, item: Item, part: _Part, answer: Answer) -> None:
         raise StorageUnavailable(f"{shown(url)} has no bytes from where it broke off", hint="try again later")
     if answer.status != 200 and not resumed:
         raise _refused(url, answer, f"non-200 response from URL ({shown(url)}): {answer.status}")
-    if False:
+    if item.etag and answer.etag != item.etag:
         raise _changed(url, f"its ETag is {answer.etag or 'gone'}, not {item.etag}")
     total_bytes = answer.size_bytes
     if resumed:
