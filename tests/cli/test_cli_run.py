@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import PROBE, Cli
+from command import GADUS, PROBE, Cli
 
 WASM = ("wasm", "run")
 
@@ -187,6 +187,30 @@ def test_closed_standard_output_ends_quietly_as_a_broken_pipe_does(cli: Cli):
     assert process.returncode == -13
     assert err == b""
     assert cli.left_behind == []
+
+
+def test_closed_streams_do_not_lead_output_into_other_files(cli: Cli):
+    shell = f"exec {' '.join(GADUS)} wasm run '{PROBE}' print secret '' <&- >&- 2>&-"
+    done = subprocess.run(["sh", "-c", shell], env=cli.environment, cwd=cli.directory, timeout=60, check=False)
+    assert done.returncode == 0
+    # Kept as its result and nowhere else.
+    holding = [path.name for path in cli.data_dir.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+    assert sorted({name for name in holding if not name.startswith("gadus.db")}) == ["stdout"]
+    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "completed"
+
+
+def test_container_gets_its_flags_and_its_exit_code_is_ours(cli: Cli, docker_image):
+    flags = ["-e", "A=1,2", "--env=B=3", "-w", "/tmp", "--entrypoint", "/bin/sh,-c", "--memory", "64Mb"]
+    done = cli("docker", "run", *flags, docker_image, "--", 'echo "$A $B $(pwd)"; echo wrong >&2; exit 9')
+    assert (done.code, done.out) == (9, b"1,2 3 /tmp\n")
+    assert "wrong" in done.err.splitlines()
+
+
+def test_container_reads_a_wildcard_of_objects(s3_cli: Cli, bucket, docker_image):
+    for name in ("2023-09-01", "2023-09-02", "2023-10-01"):
+        bucket.put(f"logs/{name}", name.encode() + b"\n")
+    done = s3_cli("docker", "run", "-i", f"s3://{bucket.name}/logs/2023-09-*:/in", docker_image, "--", "sh", "-c", "cat /in/*")
+    assert (done.code, done.out) == (0, b"2023-09-01\n2023-09-02\n")
 
 
 def test_slow_reader_gets_everything(cli: Cli):

@@ -35,6 +35,23 @@ async def test_terminal_shows_progress_and_the_output_is_intact(cli: Cli, proxy:
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
 
 
+async def test_plain_lines_tell_progress_every_two_seconds_at_most(cli: Cli, proxy: FaultProxy, bucket):
+    for number in range(1, 6):
+        bucket.put(f"slow/{number}.txt", b"x" * 30_000 * number)
+    proxy.add(Fault(bytes_per_second=30_000), key="slow/*")
+    cli.environment |= proxy.server.environment()
+    done = await asyncio.to_thread(cli, *WASM, "-i", f"s3://{bucket.name}/slow/*:/in", str(PROBE), "list", "/in")
+    lines = done.err.splitlines()
+    progress = [line for line in lines if line.startswith("Staging: ")]
+    # Five seconds of staging.
+    assert 1 <= len(progress) <= 3
+    assert re.fullmatch(
+        r"Staging: .* KiB of 439\.5 KiB \(\d+ %\), \d of 5 objects, .* KiB/s, about .* s left, 0 % cached", progress[0]
+    )
+    assert [line for line in lines if line.startswith("Staged 5 objects, 439.5 KiB (0 B of it cached) in ")]
+    assert [line for line in lines if line.startswith("Prepared in ")]
+
+
 def test_output_on_the_same_terminal_comes_after_the_bars_are_gone(cli: Cli):
     code, shown = cli.on_terminal(*WASM, str(PROBE), "print", "the answer", "")
     assert code == 0

@@ -92,8 +92,10 @@ async def test_import_of_another_type_or_in_a_circle_is_unusable(engine: Engine,
 async def test_what_is_not_a_module_is_unusable(engine: Engine, tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "module.wasm"
     path.write_bytes(content)
-    with pytest.raises(ProgramUnusable, match=said):
+    with pytest.raises(ProgramUnusable, match=f"the module .*{said}"):
         await engine.prepare(program_of(example(module=path)), Told())
+    with pytest.raises(ProgramUnusable, match=f"the import module 'lib' .*{said}"):
+        await engine.prepare(program_of(example(imports={"lib": path})), Told())
 
 
 async def test_module_in_a_directory_must_be_its_only_file(engine: Engine, tmp_path: Path) -> None:

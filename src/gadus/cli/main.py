@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -68,8 +69,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The code is the program's own when a job ran, else that of the error's class in ``gadus.core.errors``;
     130 after Ctrl-C, 143 after SIGTERM.
     """
+    _open_missing_streams()
     sys.excepthook = end_of_unforeseen
     sys.exit(_exit_code_of(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _open_missing_streams() -> None:
+    """Put /dev/null where a caller closed a stream; else the next file opened would become our standard output."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free descriptor is taken, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
 def _exit_code_of(words: list[str]) -> int:

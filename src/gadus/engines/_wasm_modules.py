@@ -58,14 +58,14 @@ class Modules:
         # One after the other: the compiler uses all cores by itself, and the next may want the same module.
         self._compiling = asyncio.Lock()
 
-    async def module(self, staged: Path, on_compile: Callable[[str], None]) -> Module:
+    async def module(self, what: str, staged: Path, on_compile: Callable[[str], None]) -> Module:
         """
         The module in the file, or the directory of one file, `staged`; compiled if it was not before.
 
-        Raises ProgramUnusable.
+        Raises ProgramUnusable that calls the module `what`.
         """
-        path = await asyncio.to_thread(_only_file, staged)
-        key = await asyncio.to_thread(_key, path)
+        path = await asyncio.to_thread(_only_file, what, staged)
+        key = await asyncio.to_thread(_key, what, path)
         await asyncio.to_thread(self._secure)
         known = await asyncio.to_thread(self._known, key)
         if known is not None:
@@ -73,8 +73,8 @@ class Modules:
         async with self._compiling:
             known = await asyncio.to_thread(self._known, key)
             if known is None:
-                on_compile("compiling the module")
-                await self._compile(path, key)
+                on_compile(f"compiling {what}")
+                await self._compile(what, path, key)
                 known = await asyncio.to_thread(self._known, key)
         if known is None:
             raise EngineUnavailable(f"a compiled module disappeared from {self._directory} as it was made")
@@ -108,7 +108,7 @@ class Modules:
         imports = [(module, name, known) for module, name, known in facts["imports"]]
         return Module(compiled, facts["exports"], imports)
 
-    async def _compile(self, path: Path, key: str) -> None:
+    async def _compile(self, what: str, path: Path, key: str) -> None:
         new = self._directory / f"new-{secrets.token_hex(8)}"
         new_code, new_facts = new.with_suffix(".cwasm"), new.with_suffix(".json")
         order = {
@@ -123,18 +123,18 @@ class Modules:
             async with asyncio.timeout(COMPILE_SECONDS):
                 answer = await answer_to(order, said)
             if "unusable" in answer:
-                raise ProgramUnusable(f"the module cannot be compiled: {answer['unusable']}", hint=_BUILD_HINT)
+                raise ProgramUnusable(f"{what} cannot be compiled: {answer['unusable']}", hint=_BUILD_HINT)
             if "died" in answer:
                 # The compiler ends its process when it may have no more memory.
                 raise ProgramUnusable(
-                    f"the compiler {answer['died']}; it may use {format_bytes(COMPILE_BYTES)} of memory {said.text}".strip(),
+                    f"the compiler of {what} {answer['died']}; it may use {format_bytes(COMPILE_BYTES)} of memory {said.text}".strip(),
                     hint="make the module smaller",
                 )
             new_facts.rename(self._directory / f"{key}.json")
             new_code.rename(self._directory / f"{key}.cwasm")
         except TimeoutError as exc:
             raise ProgramUnusable(
-                f"the module was not compiled within {COMPILE_SECONDS:.0f} seconds", hint="make it smaller"
+                f"{what} was not compiled within {COMPILE_SECONDS:.0f} seconds", hint="make it smaller"
             ) from exc
         finally:
             new_code.unlink(missing_ok=True)
@@ -156,30 +156,30 @@ class _Said:
         return f"({lines[0]})" if lines[0] else ""
 
 
-def _only_file(staged: Path) -> Path:
+def _only_file(what: str, staged: Path) -> Path:
     if not staged.is_dir():
         return staged
     found = sorted(islice((path for path in staged.rglob("*") if path.is_file()), 5))
     if len(found) != 1:
         names = ", ".join(str(path.relative_to(staged)) for path in found) or "no file at all"
         raise ProgramUnusable(
-            f"the module's source must be exactly one file; it has {names}", hint="name the whole key of one object"
+            f"the source of {what} must be exactly one file; it has {names}", hint="name the whole key of one object"
         )
     return found[0]
 
 
-def _key(path: Path) -> str:
+def _key(what: str, path: Path) -> str:
     """A name for what compiling `path` gives: the module, the compiler and the processor. Checks what the file is."""
     with path.open("rb") as file:
         start = file.read(len(_CORE_MODULE))
         if start == _COMPONENT:
-            raise ProgramUnusable("this is a WebAssembly component, not a module", hint=_BUILD_HINT)
+            raise ProgramUnusable(f"{what} is a WebAssembly component, not a module", hint=_BUILD_HINT)
         if start != _CORE_MODULE:
-            raise ProgramUnusable(f"not a WebAssembly module: it starts with {start!r}, not {_CORE_MODULE!r}", hint=_BUILD_HINT)
+            raise ProgramUnusable(f"{what} is not a WebAssembly module: it starts with {start!r}", hint=_BUILD_HINT)
         size_bytes = path.stat().st_size
         if size_bytes > LARGEST_MODULE_BYTES:
             raise ProgramUnusable(
-                f"the module has {format_bytes(size_bytes)}; the limit is {format_bytes(LARGEST_MODULE_BYTES)}",
+                f"{what} has {format_bytes(size_bytes)}; the limit is {format_bytes(LARGEST_MODULE_BYTES)}",
                 hint="strip its debug information",
             )
         file.seek(0)

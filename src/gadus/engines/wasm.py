@@ -157,12 +157,12 @@ class Engine:
 
     async def _linked(self, program: Program, on_compile: Callable[[str], None]) -> tuple[Module, dict[str, Module]]:
         """The entry module, and the import modules in an order in which each finds what it imports."""
-        entry = await self._modules.module(program.files[_ENTRY], on_compile)
-        others = {
-            unquote(target.removeprefix(_IMPORTS)): await self._modules.module(path, on_compile)
-            for target, path in program.files.items()
-            if target.startswith(_IMPORTS)
-        }
+        entry = await self._modules.module("the module", program.files[_ENTRY], on_compile)
+        others = {}
+        for target, path in program.files.items():
+            if target.startswith(_IMPORTS):
+                name = unquote(target.removeprefix(_IMPORTS))
+                others[name] = await self._modules.module(f"the import module {name!r}", path, on_compile)
         check_entry_point(entry, _checked(program.params).entry_point)
         check_imports("the module", entry, others)
         for name, module in others.items():
