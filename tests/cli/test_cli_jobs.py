@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,8 @@ def test_logs_of_a_running_job_are_followed_until_its_end(cli: Cli, eventually):
     assert eventually(lambda: cli("job", "logs", "endless").out) == b"running\n"
     follower = cli.start("job", "logs", "--follow", "endless")
     assert follower.stdout.readline() == b"running\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        follower.wait(0.5)
     process.send_signal(signal.SIGINT)
     assert follower.communicate(timeout=20) == (b"", b"")
     assert follower.returncode == 0

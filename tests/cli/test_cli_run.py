@@ -179,7 +179,7 @@ def test_no_control_codes_without_a_terminal(s3_cli: Cli, bucket):
 
 def test_closed_standard_output_ends_quietly_as_a_broken_pipe_does(cli: Cli):
     reading, writing = os.pipe()
-    process = cli.start(*WASM, "-q", str(PROBE), "much", "50000000", stdout=writing)
+    process = cli.start(*WASM, "-q", str(PROBE), "much", "2000000000", stdout=writing)
     os.close(writing)
     os.read(reading, 10)
     os.close(reading)
@@ -187,6 +187,7 @@ def test_closed_standard_output_ends_quietly_as_a_broken_pipe_does(cli: Cli):
     assert process.returncode == -13
     assert err == b""
     assert cli.left_behind == []
+    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "stopped"
 
 
 def test_closed_streams_do_not_lead_output_into_other_files(cli: Cli):

@@ -1,343 +1,235 @@
-"""An HTTP proxy in front of a real S3 server that can break, delay, change and count what passes through it."""
+"""
+The small languages of flags: what ``-i``, ``-o``, ``-p``, ``-l``, ``-c`` and ``-e`` say, as parts of a job.
+
+``-i`` and ``-p`` take one CSV record, so double quotes around a field protect its commas.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
-from typing import Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes
 
-import pytest
+from gadus import plugins
+from gadus.core.decode import decode_params
+from gadus.core.errors import InvalidSpec
+from gadus.core.problem import clipped
+from gadus.core.shape import nearest
+from gadus.core.spec import InputSource, ResultPath, SpecConfig
 
-from gadus.testing.seaweedfs import S3Server
+from .selectors import parse_constraints, parse_labels
 
-CHUNK_BYTES = 64 * 1024
-LARGEST_HEAD_BYTES = 64 * 1024
-LARGEST_REWRITTEN_BYTES = 64 * 1024 * 1024
-TICKS_PER_SECOND = 20
-_HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "expect"}
+__all__ = [
+    "DEFAULT_TARGET",
+    "parse_constraints",
+    "parse_env",
+    "parse_input",
+    "parse_labels",
+    "parse_publisher",
+    "parse_result_path",
+]
 
+DEFAULT_TARGET = "/inputs"
 
-@dataclass(frozen=True)
-class Request:
-    """What a client asked for; `target` exactly as it came, `key` and `query` decoded, header names in lower case."""
+_S3_OPTIONS = {
+    "endpoint": "Endpoint",
+    "region": "Region",
+    "versionid": "VersionID",
+    "checksum256": "ChecksumSHA256",
+    "checksumsha256": "ChecksumSHA256",
+    "filter": "Filter",
+    "requestpayer": "RequestPayer",
+    "anonymous": "Anonymous",
+    "onempty": "OnEmpty",
+    "addressingstyle": "AddressingStyle",
+}
+_URL_OPTIONS = {"checksum256": "ChecksumSHA256", "checksumsha256": "ChecksumSHA256"}
+_PUBLISHER_OPTIONS = {name: name.capitalize() for name in ("bucket", "key", "region", "endpoint", "encoding")}
+_PUBLISHERS = ("local", "s3", "s3managed", "ipfs", "noop")
+_TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
-    method: str
-    target: str
-    headers: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """The object's name; "" for the bucket itself."""
-        return unquote(urlsplit("http://proxy" + self.target).path.removeprefix("/").partition("/")[2])
-
-    @property
-    def query(self) -> dict[str, str]:
-        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
-
-    @property
-    def range(self) -> str:
-        """The Range header, e.g. "bytes=0-99"; "" for the whole object."""
-        return self.headers.get("range", "")
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer that the proxy gives itself."""
-
-    status: int
-    code: str = ""
-    extra_xml: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def body(self) -> bytes:
-        return (
-            f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>made up</Message>{self.extra_xml}</Error>".encode()
-        )
+_COMMAS = """a comma separates fields: put a field that contains one in double quotes, as in '"s3://bucket/a,b.csv",dst=/in\'"""
+_NAMED = re.compile(r"\s*([A-Za-z_-]+)\s*=(.*)", re.DOTALL)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_TARGET_MARK = re.compile(r":(?=/(?!/))")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True)
-class Fault:
+def parse_input(text: str) -> InputSource:
     """
-    What happens to one request; everything not set passes unchanged. Byte counts are of this response's body.
+    The input that ``-i`` describes: ``URI[:PATH]`` or ``src=URI``, then ``dst=PATH`` and ``opt=NAME=VALUE`` in any order.
 
-    `before` is awaited before the request is passed on. `cut_after` ends the connection there, by a reset or (`reset=False`)
-    as if all had been sent. `stall_after` keeps it open and sends no more. `length_off_by` is added to Content-Length.
-    `rewrite` gets and gives the whole body.
+    In ``URI:PATH`` the path begins at the last ``:/`` that is not ``://``; everything else, also ``=``, ``?``, ``#`` and
+    ``host:8080``, belongs to the URI. After ``s3://bucket/`` comes the key, percent-decoded and without leading slashes: a
+    literal ``%`` is written ``%25``. Without a path the Target is `DEFAULT_TARGET`. The Alias is the URI. Raises InvalidSpec.
     """
-
-    before: Callable[[Request], Awaitable[None]] | None = None
-    delay_seconds: float = 0.0
-    reply: Reply | None = None
-    bytes_per_second: int = 0
-    cut_after: int | None = None
-    reset: bool = True
-    stall_after: int | None = None
-    flip_at: int | None = None
-    length_off_by: int = 0
-    rewrite: Callable[[bytes], bytes] | None = None
-
-
-def slow_down(status: int = 503, *, retry_after: str = "") -> Fault:
-    return Fault(reply=Reply(status, "SlowDown", headers={"Retry-After": retry_after} if retry_after else {}))
+    record = _record(text, "-i")
+    target = record.target
+    uri = record.subject
+    if not record.subject_is_named:
+        marks = list(_TARGET_MARK.finditer(uri, uri.find("://") + 3))
+        if marks:
+            path = _trimmed(uri[marks[-1].end() :])
+            if target and target != path:
+                raise InvalidSpec([f"{clipped(text)}: has two paths, {clipped(path)} and {clipped(target)}"])
+            uri, target = _trimmed(uri[: marks[-1].start()]), path
+    source = _source(uri, record.options)
+    fields = {"Source": source, "Alias": uri, "Target": target or DEFAULT_TARGET}
+    return decode_params(InputSource, fields, clipped(uri))
 
 
-def internal_error() -> Fault:
-    return Fault(reply=Reply(500, "InternalError"))
+def parse_publisher(text: str) -> SpecConfig:
+    """The publisher ``-p`` describes: ``local``, ``s3://bucket/key``, ``s3,opt=bucket=…,opt=key=…``. Raises InvalidSpec."""
+    record = _record(text, "-p")
+    subject = record.subject or record.target
+    scheme = _SCHEME.fullmatch(subject)
+    name = (scheme[1] if scheme else subject).lower()
+    if name not in _PUBLISHERS or (scheme and name != "s3"):
+        what = f"unknown publisher type: {clipped(subject)}; {nearest(name, _PUBLISHERS)}"
+        raise InvalidSpec([what], hint="write -p local, or -p s3://bucket/{jobID}/{executionID}")
+    if name != "s3":
+        _params(record.options, {}, f"publisher {name}")
+        return decode_params(SpecConfig, {"Type": name}, "publisher")
+    bucket, key = _bucket_and_key(scheme[2]) if scheme else ("", "")
+    params = {"Bucket": bucket, "Key": key} | _params(record.options, _PUBLISHER_OPTIONS, "publisher s3")
+    for option in ("Bucket", "Key"):
+        if not params[option]:
+            what = f"failed to build s3 publisher spec: invalid s3 params. {option.lower()} cannot be empty"
+            raise InvalidSpec([f"{clipped(text)}: {what}"], hint="write -p s3://bucket/{jobID}/{executionID}")
+    return decode_params(SpecConfig, {"Type": name, "Params": params}, "publisher")
 
 
-def black_hole() -> Fault:
-    """Not even the head of an answer."""
-    return Fault(delay_seconds=3600)
+def parse_result_path(text: str) -> ResultPath:
+    """What ``-o NAME:PATH`` keeps. Raises InvalidSpec."""
+    parts = text.split(":")
+    if len(parts) != 2 or not all(part.strip() for part in parts):
+        raise InvalidSpec([f"invalid output volume: {clipped(text)}"], hint="write -o NAME:PATH, e.g. -o outputs:/outputs")
+    return decode_params(ResultPath, {"Name": parts[0], "Path": parts[1]}, clipped(text))
 
 
-def expired_token() -> Fault:
-    return Fault(reply=Reply(403, "ExpiredToken"))
-
-
-def skewed_clock(server_time: str) -> Fault:
-    return Fault(reply=Reply(403, "RequestTimeTooSkewed", f"<ServerTime>{server_time}</ServerTime>"))
-
-
-def redirect(region: str) -> Fault:
-    """The bucket lives in `region`: what AWS says to a request for the wrong one."""
-    return Fault(reply=Reply(301, "PermanentRedirect", f"<Region>{region}</Region>", {"x-amz-bucket-region": region}))
-
-
-def wrong_signing_region(region: str) -> Fault:
-    """The request was signed for a region that is not `region`."""
-    headers = {"x-amz-bucket-region": region}
-    return Fault(reply=Reply(400, "AuthorizationHeaderMalformed", f"<Region>{region}</Region>", headers))
-
-
-def repeated_token(token: str = "again-and-again") -> Fault:
-    """A listing that never ends: every page is truncated and names the same next page."""
-
-    def never_last(page: bytes) -> bytes:
-        head, _, rest = page.partition(b"<IsTruncated>")
-        body, _, _ = rest.partition(b"</IsTruncated>")[2].rpartition(b"</ListBucketResult>")
-        end = f"<NextContinuationToken>{token}</NextContinuationToken></ListBucketResult>"
-        return head + b"<IsTruncated>true</IsTruncated>" + body + end.encode()
-
-    return Fault(rewrite=never_last)
-
-
-@dataclass
-class Rule:
-    """Which requests a fault meets: glob of the key, method, a predicate; `first` and `last` count the matches from 1."""
-
-    fault: Fault
-    method: str
-    key: str
-    when: Callable[[Request], bool]
-    first: int
-    last: float
-    matches: int = 0
-
-    def meets(self, request: Request) -> bool:
-        if self.method not in (request.method, "*") or not fnmatchcase(request.key, self.key) or not self.when(request):
-            return False
-        self.matches += 1
-        return self.first <= self.matches <= self.last
-
-
-class FaultProxy:
+def parse_env(texts: Sequence[str]) -> dict[str, str]:
     """
-    Stands before `server` as long as the ``async with`` lasts; `server` is then how clients reach it through the proxy.
+    Variables from ``-e KEY=value``, the last of one name wins; a comma does not split a value. Raises InvalidSpec.
 
-    Requests go through byte for byte, also the Host header, so a signature made for the proxy's address is the one that the
-    server checks. `requests` has each of them in order of arrival.
+    Values never stand in a message.
     """
-
-    def __init__(self, upstream: S3Server) -> None:
-        self.upstream = upstream
-        self.server = upstream
-        self.requests: list[Request] = []
-        self.most_gets_at_once = 0
-        self._gets = 0
-        self._rules: list[Rule] = []
-        self._stack = contextlib.AsyncExitStack()
-
-    def add(
-        self,
-        fault: Fault,
-        *,
-        method: str = "GET",
-        key: str = "*",
-        when: Callable[[Request], bool] = lambda _: True,
-        nth: int | None = None,
-        times: int | None = None,
-    ) -> None:
-        """Apply `fault` to the matching requests: all, only the `nth`, or the first `times`. The first rule that meets wins."""
-        last = nth or times or float("inf")
-        self._rules.append(Rule(fault, method, key, when, nth or 1, last))
-
-    def seen(self, method: str, key: str = "*") -> list[Request]:
-        """The requests so far with this method for an object whose key matches the glob; key "" is the bucket."""
-        return [request for request in self.requests if request.method == method and fnmatchcase(request.key, key)]
-
-    async def __aenter__(self) -> Self:
-        group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        connections: set[asyncio.Task[None]] = set()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = group.create_task(self._converse(reader, writer))
-            connections.add(task)
-            task.add_done_callback(connections.discard)
-
-        listener = await asyncio.start_server(accept, "127.0.0.1", 0, limit=LARGEST_HEAD_BYTES)
-        self._stack.callback(lambda: [task.cancel() for task in connections])
-        self._stack.callback(listener.close)
-        self.server = replace(self.upstream, endpoint=f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self._stack.aclose()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while await self._exchange(reader, writer):
-                pass
-        writer.close()
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Serve one request; whether the connection can carry another."""
-        first_line, headers = await _read_head(reader)
-        method, target, _ = first_line.split(" ", 2)
-        request = Request(method, target, {name.lower(): value for name, value in headers})
-        self.requests.append(request)
-        fault = next((rule.fault for rule in self._rules if rule.meets(request)), Fault())
-        counted = method == "GET" and request.key != ""
-        self._gets += counted
-        self.most_gets_at_once = max(self.most_gets_at_once, self._gets)
-        try:
-            if fault.before:
-                await fault.before(request)
-            await asyncio.sleep(fault.delay_seconds)
-            if fault.reply:
-                return await _answer(fault.reply, request, reader, writer)
-            return await self._pass_on(request, headers, fault, reader, writer)
-        finally:
-            self._gets -= counted
-
-    async def _pass_on(
-        self,
-        request: Request,
-        headers: list[tuple[str, str]],
-        fault: Fault,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> bool:
-        address = urlsplit(self.upstream.endpoint)
-        up_reader, up_writer = await asyncio.open_connection(address.hostname, address.port, limit=LARGEST_HEAD_BYTES)
-        with contextlib.closing(up_writer):
-            # HTTP/1.0: the server ends the body by closing, and never sends it in chunks.
-            up_writer.write(_head(f"{request.method} {request.target} HTTP/1.0", headers))
-            async for data in _body_of(request, reader, writer):
-                up_writer.write(data)
-                await up_writer.drain()
-            status_line, answer_headers = await _read_head(up_reader)
-            length = next((int(value) for name, value in answer_headers if name.lower() == "content-length"), None)
-            chunks = _chunks(up_reader)
-            if fault.rewrite or length is None:
-                whole = b"".join([data async for data in chunks])[:LARGEST_REWRITTEN_BYTES]
-                whole = fault.rewrite(whole) if fault.rewrite else whole
-                length, chunks = len(whole), _one(whole)
-            kept = [(name, value) for name, value in answer_headers if name.lower() != "content-length"]
-            kept.append(("Content-Length", str(length + fault.length_off_by)))
-            writer.write(_head(status_line.replace("HTTP/1.0", "HTTP/1.1"), kept))
-            return await _send(chunks, fault, reader, writer)
+    variables: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not name.strip() or "\0" in text:
+            raise InvalidSpec(["a variable has no name, or a null character"], hint="write -e NAME=value")
+        if not sign:
+            what = f"{clipped(name)}: has no value"
+            raise InvalidSpec(
+                [what], hint=f'write -e {clipped(name)}=value, or -e {clipped(name)}="${clipped(name)}" to pass yours on'
+            )
+        variables[name] = value
+    return variables
 
 
-@pytest.fixture
-async def proxy(s3: S3Server) -> AsyncIterator[FaultProxy]:
-    """A proxy before the session's S3 server; use ``proxy.server`` to reach it."""
-    async with FaultProxy(s3) as running:
-        yield running
+@dataclass(slots=True)
+class _Record:
+    """One CSV record: what it is about, its path, and its options in the order given."""
+
+    subject: str = ""
+    subject_is_named: bool = False
+    target: str = ""
+    options: list[tuple[str, str]] = field(default_factory=list)
 
 
-async def _send(chunks: AsyncIterator[bytes], fault: Fault, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    stop_at = min((at for at in (fault.cut_after, fault.stall_after) if at is not None), default=None)
-    sent = 0
-    async for whole_chunk in chunks:
-        data = whole_chunk
-        if fault.flip_at is not None and sent <= fault.flip_at < sent + len(data):
-            at = fault.flip_at - sent
-            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-        if stop_at is not None:
-            data = data[: stop_at - sent]
-        sent += len(data)
-        await _drip(data, fault.bytes_per_second, writer)
-        if sent == stop_at:
-            break
-    if sent != stop_at:
-        return fault.length_off_by == 0
-    if fault.stall_after == stop_at:
-        # Only the client can end this, by hanging up.
-        await reader.read()
-    elif fault.reset:
-        _reset_on_close(writer)
-    return False
+def _record(text: str, flag: str) -> _Record:
+    record = _Record()
+    for number, part in enumerate(_csv_fields(text)):
+        named = _NAMED.fullmatch(part)
+        key, value = (named[1].lower(), _trimmed(named[2])) if named else ("", "")
+        if key in ("src", "source") and flag == "-i":
+            record.subject, record.subject_is_named = value, True
+        elif key in ("dst", "target", "destination"):
+            record.target = value
+        elif key in ("opt", "option") and named:
+            name, sign, setting = named[2].partition("=")
+            if not sign:
+                raise _bad_option(part, flag)
+            # As in Bacalhau, an option without a name says nothing.
+            record.options += [(name.strip(), setting)] if name.strip() else []
+        elif number == 0 and not named:
+            record.subject = _trimmed(part)
+        elif named:
+            known = nearest(key, ["src", "dst", "opt"])
+            raise InvalidSpec([f"unexpected key {clipped(named[1])!r} in field {clipped(part)!r}; {known}"], hint=_COMMAS)
+        else:
+            raise _bad_option(part, flag)
+    return record
 
 
-async def _drip(data: bytes, bytes_per_second: int, writer: asyncio.StreamWriter) -> None:
-    step = max(1, bytes_per_second // TICKS_PER_SECOND) if bytes_per_second else max(1, len(data))
-    for start in range(0, len(data), step):
-        writer.write(data[start : start + step])
-        await writer.drain()
-        if bytes_per_second:
-            await asyncio.sleep(1 / TICKS_PER_SECOND)
+def _csv_fields(text: str) -> Iterator[str]:
+    try:
+        text.encode()
+        yield from next(csv.reader([text], strict=True), [])
+    except UnicodeEncodeError as exc:
+        raise InvalidSpec([f"{clipped(text)!r}: is not UTF-8 text"]) from exc
+    except csv.Error as exc:
+        raise InvalidSpec([f"{clipped(text)!r}: cannot be read: {exc}"], hint=_COMMAS) from exc
 
 
-async def _answer(reply: Reply, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    async for _ in _body_of(request, reader, writer):
-        pass
-    headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(reply.body))), *reply.headers.items()]
-    writer.write(_head(f"HTTP/1.1 {reply.status} {reply.code}", headers))
-    if request.method != "HEAD":
-        writer.write(reply.body)
-    await writer.drain()
-    return True
+def _bad_option(part: str, flag: str) -> InvalidSpec:
+    what = "invalid storage option" if flag == "-i" else "invalid publisher option"
+    return InvalidSpec([f"{what}: {clipped(part)}. Must be a key=value pair"], hint=_COMMAS)
 
 
-async def _body_of(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> AsyncIterator[bytes]:
-    """The request's body; only clients that say how long it is are understood."""
-    left = int(request.headers.get("content-length", "0"))
-    if request.headers.get("expect", "").lower() == "100-continue":
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    while left:
-        data = await reader.readexactly(min(left, CHUNK_BYTES))
-        left -= len(data)
-        yield data
+def _source(uri: str, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    match = _SCHEME.fullmatch(uri)
+    scheme = match[1].lower() if match else ""
+    if match and scheme == "s3":
+        bucket, key = _bucket_and_key(match[2])
+        params = {"Bucket": bucket} | ({"Key": key} if key else {}) | _params(options, _S3_OPTIONS, "storage s3")
+        return {"Type": "s3", "Params": params}
+    if match and scheme in ("http", "https"):
+        return {"Type": "urlDownload", "Params": {"URL": uri} | _params(options, _URL_OPTIONS, "storage urlDownload")}
+    if not uri:
+        raise InvalidSpec(["there is no source"], hint="write -i s3://bucket/key:/path or -i src=s3://bucket/key,dst=/path")
+    what = f"unsupported type: {scheme}" if scheme else "unknown storage schema"
+    present = ", ".join(plugins.names("storage"))
+    raise InvalidSpec(
+        [f"{clipped(uri)}: {what}: give s3://bucket/key or https://host/file"],
+        hint=f"sources of this installation, for job files: {present}",
+    )
 
 
-async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    while data := await reader.read(CHUNK_BYTES):
-        yield data
+def _bucket_and_key(rest: str) -> tuple[str, str]:
+    """What stands behind ``s3://``."""
+    bucket, _, key = rest.partition("/")
+    if not bucket:
+        raise InvalidSpec([f"s3://{clipped(rest)}: has no bucket"], hint="write s3://bucket/key")
+    encoded = key.lstrip("/")
+    what = f"s3://{clipped(rest)}: invalid URL escape: a literal % is written %25"
+    if _BAD_ESCAPE.search(encoded):
+        raise InvalidSpec([what])
+    try:
+        return bucket, unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError as exc:
+        raise InvalidSpec([f"{what}, and escapes must be UTF-8"]) from exc
 
 
-async def _one(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+def _params(options: Sequence[tuple[str, str]], known: dict[str, str], whose: str) -> dict[str, Any]:
+    """The options as params with canonical names; of one given again, the last counts."""
+    params: dict[str, Any] = {}
+    for name, value in options:
+        canonical = known.get(name.lower().replace("-", "").replace("_", ""))
+        if canonical is None:
+            raise InvalidSpec([f'unknown option "{clipped(name)}" for {whose}; {nearest(name, list(known))}'])
+        params[canonical] = _truth(name, value) if canonical == "Anonymous" else value
+    return params
 
 
-async def _read_head(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]]]:
-    head = await reader.readuntil(b"\r\n\r\n")
-    first_line, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-    return first_line, [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+def _truth(name: str, text: str) -> bool:
+    if text.strip().lower() not in _TRUTHS:
+        raise InvalidSpec([f"failed to parse option {name}: {clipped(text)!r} is neither true nor false"])
+    return _TRUTHS[text.strip().lower()]
 
 
-def _head(first_line: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    lines = [f"{name}: {value}" for name, value in headers if name.lower() not in _HOP_BY_HOP]
-    return "\r\n".join([first_line, *lines, "", ""]).encode("latin-1")
-
-
-def _reset_on_close(writer: asyncio.StreamWriter) -> None:
-    raw: socket.socket = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+def _trimmed(text: str) -> str:
+    return text.strip(" \t\"'")

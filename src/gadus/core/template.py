@@ -1,175 +1,129 @@
-"""An S3 server in memory that says exactly what a test tells it, however wrong; it checks no signature."""
+"""
+Fills in a job file's template: the part of Go's text/template that job files use.
+
+Values are text; `split` gives lists of texts, comparisons give true or false. What is here::
+
+    {{.name}}  {{$.name}}  {{index . "name"}}  {{"text"}}  {{`text`}}  {{7}}  {{true}}  {{/* comment */}}  {{- trim -}}
+    {{if P}} … {{else if P}} … {{else}} … {{end}}   {{with P}} … {{else}} … {{end}}
+    {{range split .list ","}} … {{.}} … {{else}} … {{end}}
+    {{or A B}}  {{and A B}}  {{not A}}  {{eq A B …}}  {{ne A B}}  {{split A ","}}
+    {{printf "%s-%d %q %v %%" A B C D}}  {{.name | printf "%q"}}
+
+Empty text, 0, false and empty lists count as false. As in Go, `.name` must be defined, while ``index . "name"`` gives empty
+text when it is not: ``{{or (index . "name") "default"}}``.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from itertools import count, islice
-from typing import Any
-from urllib.parse import quote_from_bytes, unquote_to_bytes
-from xml.sax.saxutils import escape
+from collections.abc import Mapping, Sequence
 
-import pytest
-from aiohttp import web
+from .shape import nearest
+from .template_functions import FUNCTIONS, Place, Value, is_true, kind_of, text_of
+from .template_parser import LARGEST_TEXT, Block, Call, Dot, Field, Literal, Node, Operand, Root, Text, parse
 
-from gadus.testing.seaweedfs import S3Server
-
-PAGE_KEYS = 1000
+_LARGEST_COST = 500_000
+_CHARACTERS_PER_COST = 100
 
 
-@dataclass(frozen=True)
-class Stored:
-    """One object. `listed_size` and `listed_etag` are what listings say, true or not; a listing may also leave the ETag out."""
-
-    body: bytes = b""
-    listed_size: str | None = None
-    listed_etag: str | None = None
-
-    @property
-    def etag(self) -> str:
-        return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
-
-
-@dataclass
-class HostileS3:
+def render(text: str, variables: Mapping[str, str], name: str) -> str:
     """
-    One bucket, named ``bucket``. Keys are bytes and go out as they are: percent-encoded when the client asks for
-    ``encoding-type=url`` and `honours_encoding` is set, else raw, as character references where XML allows them.
+    `text` with its actions replaced; text without ``{{`` stays as it is.
 
-    `endless` makes every listing continue for ever, with new keys; `repeated_token` makes each page name the same next one.
-    `requests` counts "LIST", "GET" and "HEAD"; `keys_asked` has the key of each GET and HEAD.
+    Raises InvalidSpec, which speaks of the template as `name` and gives the line, also when the result gets too large.
     """
-
-    objects: dict[bytes, Stored] = field(default_factory=dict)
-    honours_encoding: bool = True
-    endless: bool = False
-    repeated_token: str = ""
-    page_keys: int = PAGE_KEYS
-    region: str = "us-east-1"
-    requests: Counter[str] = field(default_factory=Counter)
-    keys_asked: list[bytes] = field(default_factory=list)
-    server: S3Server = field(default_factory=lambda: S3Server("", "any", "any"))
-
-    def put(self, key: bytes | str, body: bytes = b"", **listed: Any) -> None:
-        """Store `body`; `listed` says what listings claim, see `Stored`."""
-        self.objects[key.encode() if isinstance(key, str) else key] = Stored(body, **listed)
-
-    def answer(self, method: str, target: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """The whole protocol: status, headers and body for a raw request target."""
-        path, _, query_text = target.partition("?")
-        bucket, _, raw_key = path.removeprefix("/").partition("/")
-        query = {name: unquote_to_bytes(value.replace("+", " ")) for name, _, value in _pairs(query_text)}
-        if bucket != "bucket":
-            return _error(404, "NoSuchBucket")
-        if method not in ("GET", "HEAD"):
-            return _error(405, "MethodNotAllowed")
-        if not raw_key and method == "HEAD":
-            return 200, {"x-amz-bucket-region": self.region}, b""
-        if not raw_key:
-            self.requests["LIST"] += 1
-            return 200, {"Content-Type": "application/xml"}, self._page(query)
-        self.requests[method] += 1
-        key = unquote_to_bytes(raw_key)
-        self.keys_asked.append(key)
-        stored = self.objects.get(key)
-        if stored is None:
-            return _error(404, "NoSuchKey")
-        return _object(stored, headers)
-
-    def _page(self, query: dict[str, bytes]) -> bytes:
-        prefix = query.get("prefix", b"")
-        token = b"" if self.repeated_token else unquote_to_bytes(query.get("continuation-token", b""))
-        after = max(token, query.get("start-after", b""))
-        most = min(int(query.get("max-keys", b"1000")), self.page_keys)
-        found = list(islice(self._after(prefix, after), most + 1))
-        page, truncated = found[:most], len(found) > most or bool(self.repeated_token)
-        encoded = self.honours_encoding and query.get("encoding-type") == b"url"
-        token = self.repeated_token.encode() or (page[-1][0] if page else b"")
-        parts = [
-            b'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">',
-            b"<Name>bucket</Name><Prefix>%s</Prefix>" % _spelled(prefix, encoded=encoded),
-            b"<KeyCount>%d</KeyCount><MaxKeys>%d</MaxKeys>" % (len(page), most),
-            b"<EncodingType>url</EncodingType>" if encoded else b"",
-            b"<IsTruncated>%s</IsTruncated>" % (b"true" if truncated else b"false"),
-            # A token is opaque: percent-encoding keeps any key in it harmless.
-            b"<NextContinuationToken>%s</NextContinuationToken>" % quote_from_bytes(token).encode() if truncated else b"",
-            *(_contents(key, stored, encoded=encoded) for key, stored in page),
-            b"</ListBucketResult>",
-        ]
-        return b"".join(parts)
-
-    def _after(self, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, Stored]]:
-        if self.endless:
-            start = int(after.rpartition(b"-")[2]) + 1 if after else 0
-            yield from ((prefix + b"endless-%012d" % number, Stored()) for number in count(start))
-        yield from ((key, self.objects[key]) for key in sorted(self.objects) if key.startswith(prefix) and key > after)
+    if "{{" not in text:
+        return text
+    rendering = _Rendering(variables)
+    rendering.nodes(parse(text, name), variables)
+    return "".join(rendering.output)
 
 
-@pytest.fixture
-async def hostile_s3() -> AsyncIterator[HostileS3]:
-    """The server, reachable at ``hostile_s3.server`` in the bucket ``bucket``."""
-    hostile = HostileS3()
+class _Rendering:
+    """One walk over a template, with a bound on what it may cost: nested ranges multiply."""
 
-    async def handle(request: web.BaseRequest) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        status, answer_headers, body = hostile.answer(request.method, request.raw_path, headers)
-        return web.Response(status=status, headers=answer_headers, body=body)
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.output: list[str] = []
+        self._size = 0
+        self._cost = 0
+        self._variables = variables
 
-    runner = web.ServerRunner(web.Server(handle))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0]
-    hostile.server = S3Server(f"http://{host}:{port}", "any", "any")
-    yield hostile
-    await runner.cleanup()
+    def nodes(self, nodes: Sequence[Node], dot: Value) -> None:
+        for node in nodes:
+            self._spend(node.at)
+            if isinstance(node, Text):
+                self._write(node.text, node.at)
+            elif isinstance(node, Block):
+                self._block(node, dot)
+            else:
+                self._write(text_of(self._value(node, dot), node.at), node.at)
+
+    def _block(self, block: Block, dot: Value) -> None:
+        value = self._value(block.condition, dot)
+        if block.keyword == "range":
+            if not isinstance(value, list):
+                raise block.at.wrong(f'range goes over a list, e.g. split .names ",", not over {kind_of(value)}')
+            for item in value:
+                self.nodes(block.body, item)
+            if not value:
+                self.nodes(block.otherwise, dot)
+        elif is_true(value):
+            self.nodes(block.body, value if block.keyword == "with" else dot)
+        else:
+            self.nodes(block.otherwise, dot)
+
+    def _value(self, operand: Operand, dot: Value) -> Value:
+        self._spend(operand.at)
+        match operand:
+            case Literal():
+                return operand.value
+            case Dot():
+                return dot
+            case Root():
+                return self._variables
+            case Field():
+                return _field(self._value(operand.of, dot), operand)
+            case Call("or" | "and"):
+                return self._first(operand, dot)
+            case Call():
+                arguments = [self._value(argument, dot) for argument in operand.arguments]
+                value = FUNCTIONS[operand.function](arguments, operand.at)
+                self._spend(operand.at, sum(_size(each) for each in (*arguments, value)))
+                return value
+
+    def _first(self, call: Call, dot: Value) -> Value:
+        """Like Go, `or` and `and` stop at the first argument that decides."""
+        value: Value = ""
+        for argument in call.arguments:
+            value = self._value(argument, dot)
+            if is_true(value) == (call.function == "or"):
+                break
+        return value
+
+    def _write(self, text: str, at: Place) -> None:
+        self._size += len(text)
+        if self._size > LARGEST_TEXT:
+            raise at.wrong(f"the template gives more than {LARGEST_TEXT} characters")
+        self.output.append(text)
+
+    def _spend(self, at: Place, characters: int = 0) -> None:
+        self._cost += 1 + characters // _CHARACTERS_PER_COST
+        if self._cost > _LARGEST_COST:
+            raise at.wrong("the template takes too many steps: range over less")
 
 
-def _pairs(query: str) -> Iterator[tuple[str, str, str]]:
-    return (pair.partition("=") for pair in query.split("&") if pair)
+def _size(value: Value) -> int:
+    """About how many characters it takes to make `value`; a list's items cost more than their characters."""
+    if isinstance(value, list):
+        return len(value) * _CHARACTERS_PER_COST
+    return len(value) if isinstance(value, str) else 0
 
 
-def _contents(key: bytes, stored: Stored, *, encoded: bool) -> bytes:
-    etag = stored.etag if stored.listed_etag is None else stored.listed_etag
-    size = str(len(stored.body)) if stored.listed_size is None else stored.listed_size
-    return (
-        b"<Contents><Key>%s</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>%s<Size>%s</Size>"
-        b"<StorageClass>STANDARD</StorageClass></Contents>"
-        % (
-            _spelled(key, encoded=encoded),
-            b"<ETag>%s</ETag>" % escape(etag, {'"': "&quot;"}).encode() if etag else b"",
-            size.encode(),
-        )
-    )
-
-
-def _spelled(key: bytes, *, encoded: bool) -> bytes:
-    """The key as a service writes it: percent-encoded, or raw with references for what markup would swallow."""
-    if encoded:
-        return quote_from_bytes(key, safe=b"/*-._").encode()
-    text = escape(key.decode("utf-8", "surrogateescape"))
-    spelled = "".join(f"&#{ord(letter)};" if ord(letter) < 32 or letter == "\x7f" else letter for letter in text)
-    return spelled.encode("utf-8", "surrogateescape")
-
-
-def _object(stored: Stored, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-    wanted = headers.get("if-match", "*")
-    if wanted not in ("*", stored.etag, stored.etag.strip('"')):
-        return _error(412, "PreconditionFailed")
-    answer = {"ETag": stored.etag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
-    size = len(stored.body)
-    first, _, last = headers.get("range", "").removeprefix("bytes=").partition("-")
-    if not (first or last):
-        return 200, answer, stored.body
-    start = int(first) if first else max(0, size - int(last))
-    end = min(int(last), size - 1) if first and last else size - 1
-    if start >= size:
-        return _error(416, "InvalidRange")
-    return 206, {**answer, "Content-Range": f"bytes {start}-{end}/{size}"}, stored.body[start : end + 1]
-
-
-def _error(status: int, code: str) -> tuple[int, dict[str, str], bytes]:
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>made up</Message></Error>".encode()
-    return status, {"Content-Type": "application/xml"}, body
+def _field(value: Value, field: Field) -> Value:
+    if not isinstance(value, Mapping):
+        raise field.at.wrong(f"{kind_of(value)} has no field .{field.name}: write $.{field.name} for a variable")
+    if field.name in value:
+        return value[field.name]
+    what = f"template variable {field.name!r} is not defined (map has no entry for key)"
+    if value:
+        what = f"{what}; {nearest(field.name, list(value))}"
+    raise field.at.wrong(what, hint=f"give it with -V {field.name}=value, or take the text as it is with --no-template")

@@ -127,7 +127,7 @@ class Modules:
             if "died" in answer:
                 # The compiler ends its process when it may have no more memory.
                 raise ProgramUnusable(
-                    f"the compiler of {what} {answer['died']}; it may use {format_bytes(COMPILE_BYTES)} of memory {said.text}".strip(),
+                    f"the compiler of {what} {answer['died']}; its limit is {format_bytes(COMPILE_BYTES)} {said.text}".strip(),
                     hint="make the module smaller",
                 )
             new_facts.rename(self._directory / f"{key}.json")
