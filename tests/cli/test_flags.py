@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gadus import plugins
@@ -95,6 +95,7 @@ def test_every_option_is_one_of_the_source() -> None:
         ("http://host:8080/f", "http://host:8080/f", "/inputs"),
         ("http://host:8080/f:/in", "http://host:8080/f", "/in"),
         ("https://h/f?a=b&u=http://x/y:/in", "https://h/f?a=b&u=http://x/y", "/in"),
+        ("https://h/f?u=http://x/y", "https://h/f?u=http://x/y", "/inputs"),
     ],
 )
 def test_urls_are_downloads(text: str, url: str, target: str) -> None:
@@ -145,6 +146,7 @@ def test_two_inputs_at_the_default_place_are_reported_with_the_way_out() -> None
     assert "dst=" in problem
 
 
+@settings(deadline=None)
 @given(
     st.text()
     | st.lists(
@@ -207,6 +209,7 @@ def test_constraints_outside_the_syntax_are_refused(text: str) -> None:
     assert refused(parse_constraints, text).problems
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(st.sampled_from(["a", " ", "=", "!", "in", "notin", "(", ")", ",", ">", "1"])).map("".join))
 def test_any_constraints_text_is_constraints_or_refused(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gadus.core.errors import InvalidSpec
@@ -139,6 +139,7 @@ ACTIONS = st.lists(st.sampled_from([*WORDS, " ", "\n"]), max_size=30).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(st.text() | ACTIONS | ACTIONS.map(lambda text: "{{" + text + "}}"))
 @example("{{- -}}")
 @example("{{1.5}}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gadus.core.units import format_bytes, format_seconds, parse_bytes, parse_cores
@@ -40,6 +40,7 @@ def test_sizes_follow_bacalhaus_rules(text: str, size_bytes: int) -> None:
     assert parse_bytes(text) == size_bytes
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**20), st.sampled_from(sorted(UNITS)), st.booleans(), st.sampled_from(["", " ", "\n"]))
 def test_units_count_in_any_case_and_with_blanks(amount: int, unit: str, upper: bool, blank: str) -> None:
     assert parse_bytes(f"{amount}{blank}{unit.upper() if upper else unit.lower()}") == amount * UNITS[unit]
@@ -50,6 +51,7 @@ def test_cores_follow_bacalhaus_rules(text: str, cores: float) -> None:
     assert parse_cores(text) == cores
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**20))
 def test_cores_round_trip(thousandths: int) -> None:
     assert parse_cores(f"{thousandths}m") == pytest.approx(thousandths / 1000)
@@ -65,6 +67,7 @@ def test_what_is_no_amount_is_refused_with_the_way_out(text: str) -> None:
         assert len(str(caught.value)) < 300
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_an_amount_or_a_value_error(text: str) -> None:
     for parse in (parse_bytes, parse_cores):
@@ -74,6 +77,7 @@ def test_any_text_is_an_amount_or_a_value_error(text: str) -> None:
             assert str(exc)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**50))
 def test_formatted_size_reads_back_within_its_rounding(size_bytes: int) -> None:
     assert parse_bytes(format_bytes(size_bytes)) == pytest.approx(size_bytes, rel=0.06)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .bucket import Bucket
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 512 << 10
 _REQUEST_SECONDS = 3600
 # What obstore's paths cannot hold: it would refuse the key, or ask for another one.
 _UNSAYABLE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\ud800-\udfff]")
