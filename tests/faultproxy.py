@@ -243,6 +243,9 @@ class FaultProxy:
                 up_writer.write(data)
                 await up_writer.drain()
             status_line, answer_headers = await _read_head(up_reader)
+            if request.method == "HEAD":
+                writer.write(_head(status_line.replace("HTTP/1.0", "HTTP/1.1"), answer_headers))
+                return True
             length = next((int(value) for name, value in answer_headers if name.lower() == "content-length"), None)
             chunks = _chunks(up_reader)
             if fault.rewrite or length is None:
