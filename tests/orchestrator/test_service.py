@@ -110,6 +110,9 @@ async def test_a_program_that_never_ends_is_stopped_at_its_time_out(service: Ser
     done = await service.drive(job.id, Watching())
     assert done.state is State.FAILED
     assert "timed out after 1.00 s" in done.message
+    kept = service.results(done, done.executions[0])
+    assert (kept / "stdout").read_text() == "running\n", "what it wrote until then helps to see why"
+    assert not (kept / "exitCode").exists()
     assert leftovers(settings) == []
 
 

@@ -61,15 +61,20 @@ class Runner:
         ready = await self._make_ready(engine, _program(job, place, params), task, room, reporter, clock)
 
         reporter.phase(Phase.RUNNING)
-        with Logs(room.results, reporter.output) as logs, clock.measure("running"):
-            exit_code = await _within(task, engine.run(ready.program, logs))
+        kept = self._settings.results_of(job.id, place.execution_id)
+        with Logs(room.results, reporter.output) as logs:
+            try:
+                with clock.measure("running"):
+                    exit_code = await _within(task, engine.run(ready.program, logs))
+            except (GadusError, asyncio.CancelledError):
+                # What it wrote until then helps its author to see why.
+                room.keep(kept, exit_code=None, receipt=receipt(ready.inputs, clock.seconds, logs.cut))
+                raise
 
         reporter.phase(Phase.PUBLISHING)
-        truncated = [stream.value for stream, cut in logs.truncated.items() if cut]
-        whole = receipt(ready.inputs, clock.seconds, truncated)
-        summary = receipt(ready.inputs, clock.seconds, truncated, objects_shown=OBJECTS_IN_SUMMARY)
         # Also after a non-zero exit: the author needs the outputs to see why.
-        room.keep(self._settings.results_of(job.id, place.execution_id), exit_code=exit_code, receipt=whole)
+        room.keep(kept, exit_code=exit_code, receipt=receipt(ready.inputs, clock.seconds, logs.cut))
+        summary = receipt(ready.inputs, clock.seconds, logs.cut, objects_shown=OBJECTS_IN_SUMMARY)
         return Outcome(exit_code=exit_code, receipt=summary)
 
     async def _make_ready(

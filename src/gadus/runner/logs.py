@@ -22,7 +22,7 @@ class Logs:
         self._forward = forward
         self._files = {stream: (directory / stream.value).open("wb") for stream in Stream}
         self._left = dict.fromkeys(Stream, limit_bytes)
-        self.truncated = dict.fromkeys(Stream, False)
+        self._cut: set[Stream] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -31,10 +31,15 @@ class Logs:
         for file in self._files.values():
             file.close()
 
+    @property
+    def cut(self) -> list[str]:
+        """The names of the streams that were not kept whole."""
+        return sorted(stream.value for stream in self._cut)
+
     def write(self, stream: Stream, data: bytes) -> None:
         kept = data[: self._left[stream]]
         if len(kept) < len(data):
-            self.truncated[stream] = True
+            self._cut.add(stream)
         try:
             if kept:
                 self._files[stream].write(kept)
@@ -42,7 +47,7 @@ class Logs:
                 self._files[stream].flush()
         except OSError:
             # The disk is full: the program is not at fault, and whoever watches still sees its output.
-            self.truncated[stream] = True
+            self._cut.add(stream)
             self._left[stream] = 0
         self._left[stream] -= min(len(kept), self._left[stream])
         self._forward(stream, data)

@@ -47,10 +47,11 @@ class Workplace:
             mounts.append(Mount(source=directory, target=result.path, writable=True))
         return tuple(mounts)
 
-    def keep(self, into: Path, *, exit_code: int, receipt: Mapping[str, Any]) -> None:
-        """Complete the results and show them, whole, as the directory `into`."""
+    def keep(self, into: Path, *, exit_code: int | None, receipt: Mapping[str, Any]) -> None:
+        """Complete the results and show them, whole, as the directory `into`. Without an exit code there is no such file."""
         try:
-            (self.results / "exitCode").write_text(str(exit_code))
+            if exit_code is not None:
+                (self.results / "exitCode").write_text(str(exit_code))
             (self.results / "receipt.json").write_text(json.dumps(receipt, indent=2) + "\n")
             into.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # A second try of the same execution replaces what the first left.

@@ -12,9 +12,8 @@ _READ_BYTES = 1 << 20
 class Hashing:
     """Follows the part of a file that is there without a gap from its beginning, one step behind the writers."""
 
-    def __init__(self, handle: int, size_bytes: int) -> None:
+    def __init__(self, handle: int) -> None:
         self._handle = handle
-        self._size_bytes = size_bytes
         self._digest = hashlib.sha256()
         self._hashed_bytes = 0
         self._ends: dict[int, int] = {}

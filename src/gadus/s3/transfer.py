@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gadus.core.errors import Bug, ChecksumMismatch, StorageUnavailable
+from gadus.core.errors import ChecksumMismatch, StorageUnavailable
 
 from .bucket import Bucket
 from .buffers import reuse_buffers
@@ -28,6 +28,9 @@ from .requests import TRIES, pause_seconds
 WORKERS = 32
 """Requests in flight: enough to hide the time to the first byte of small objects."""
 PART_BYTES = 8 << 20
+LARGEST_PART_BYTES = 64 << 20
+PARTS = 32
+"""A large object is fetched in about so many parts: more give more requests, fewer leave connections idle at the end."""
 LARGE_BYTES = 1 << 20
 LARGE_AT_ONCE = 12
 """Requests in flight for more than `LARGE_BYTES`: they fill the network by themselves, and more of them only need memory."""
@@ -82,12 +85,16 @@ class _File:
     ) -> None:
         self.target = target
         self._opened = opened
+        self._hashing: Hashing | None = None
         self._received = received
         self._whole = whole
         self._missing_bytes = target.size_bytes
         self.handle = os.open(target.into, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        self._hashing = Hashing(self.handle, target.size_bytes) if target.sha256 else None
         opened.add(self)
+        if target.size_bytes > PART_BYTES:
+            # Parts arrive in any order: without this the file system would lay the file out in that order.
+            os.posix_fallocate(self.handle, 0, target.size_bytes)
+        self._hashing = Hashing(self.handle) if target.sha256 else None
 
     def arrived(self, offset: int, size_bytes: int) -> None:
         self._missing_bytes -= size_bytes
@@ -99,10 +106,7 @@ class _File:
         if self._missing_bytes or self not in self._opened:
             return
         sha256 = await self._hashing.hex() if self._hashing is not None else ""
-        size_bytes = os.fstat(self.handle).st_size
         await self.close()
-        if size_bytes != self.target.size_bytes:
-            raise Bug(f"{self.target.into} has {size_bytes} bytes instead of {self.target.size_bytes}")
         if sha256 != self.target.sha256:
             raise ChecksumMismatch(
                 f"checksum mismatch for key {self.target.key!r}: expected SHA-256 {self.target.sha256}, got {sha256}",
@@ -133,12 +137,17 @@ def _units(
     """Every request to make. A file is opened when its first part is due, so that few are open at once."""
     for target in targets:
         file = _File(target, opened, received, whole)
-        for offset in range(0, target.size_bytes, PART_BYTES) or (0,):
-            yield _Unit(file, offset, min(offset + PART_BYTES, target.size_bytes))
+        step = _part_bytes(target.size_bytes)
+        for offset in range(0, target.size_bytes, step) or (0,):
+            yield _Unit(file, offset, min(offset + step, target.size_bytes))
+
+
+def _part_bytes(size_bytes: int) -> int:
+    return min(LARGEST_PART_BYTES, max(PART_BYTES, size_bytes // PARTS))
 
 
 def _count(targets: Sequence[Target]) -> int:
-    return sum(max(1, -(-target.size_bytes // PART_BYTES)) for target in targets)
+    return sum(max(1, -(-target.size_bytes // _part_bytes(target.size_bytes))) for target in targets)
 
 
 async def _work(bucket: Bucket, download: Download, units: Iterator[_Unit], room_for_large: asyncio.Semaphore) -> None:
