@@ -21,10 +21,10 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from .core.job import Job, Outcome, Phase, Place
-from .core.manifest import Item, Manifest
-from .core.placement import Node
-from .core.spec import InputSource, NetworkType, Task
+from gadus.core.job import Job, Outcome, Phase, Place
+from gadus.core.manifest import Item, Manifest
+from gadus.core.placement import Node
+from gadus.core.spec import InputSource, NetworkType, Task
 
 Params_contra = TypeVar("Params_contra", bound=BaseModel, contravariant=True)
 

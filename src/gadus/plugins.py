@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from .core.errors import InvalidSpec
+from gadus.core.errors import InvalidSpec
 
 Room = Literal["engines", "storage"]
 _CLASS = {"engines": "Engine", "storage": "Source"}

@@ -9,21 +9,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from gadus.backends.local import Backend
+from gadus.core.check import check
+from gadus.core.errors import InvalidSpec
+from gadus.core.job import Job, Outcome, Place
+from gadus.core.jobfile.decode import decode_params
+from gadus.core.spec import InputSource, JobSpec, SpecConfig
+from gadus.orchestrator.service import Service
+from gadus.orchestrator.store import Store
+from gadus.runner.cache import Cache
+from gadus.runner.claim import held
+from gadus.runner.execute import Runner
+from gadus.runner.stage import Stage
+
 from . import plugins
-from .backends.local import Backend
 from .config import Settings
 from .contracts import Engine, Reporter, Source
-from .core.check import check
-from .core.decode import decode_params
-from .core.errors import InvalidSpec
-from .core.job import Job, Outcome, Place
-from .core.spec import InputSource, JobSpec, SpecConfig
-from .orchestrator.service import Service
-from .orchestrator.store import Store
-from .runner.cache import Cache
-from .runner.claim import held
-from .runner.execute import Runner
-from .runner.stage import Stage
 
 
 @contextmanager

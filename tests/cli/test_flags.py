@@ -9,10 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gadus import plugins
-from gadus.cli.flags import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
+from gadus.cli.flags.languages import (
+    parse_constraints,
+    parse_env,
+    parse_input,
+    parse_labels,
+    parse_publisher,
+    parse_result_path,
+)
 from gadus.core.check import check
-from gadus.core.decode import decode_params
 from gadus.core.errors import InvalidSpec
+from gadus.core.jobfile.decode import decode_params
 from gadus.core.spec import JobSpec, SpecConfig, Task
 
 

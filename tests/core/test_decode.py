@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from gadus import plugins
-from gadus.core import document
 from gadus.core.check import check
-from gadus.core.decode import decode_job, decode_params
 from gadus.core.errors import InvalidSpec
+from gadus.core.jobfile import document
+from gadus.core.jobfile.decode import decode_job, decode_params
 from gadus.core.problem import PROBLEMS_SHOWN
 from gadus.core.spec import JobSpec, NetworkType
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gadus.core.errors import InvalidSpec
-from gadus.core.template import render
+from gadus.core.template.render import render
 
 VARIABLES = {"name": "bob", "list": "a,b,c", "empty": "", "count": "3", "with-dash": "d"}
 

@@ -12,6 +12,11 @@ from functools import partial
 
 import click
 
+from gadus.cli.show.ending import as_line, document, exit_code_of, say_ending, say_failure
+from gadus.cli.show.failures import say, say_labelled
+from gadus.cli.show.progress import ExecutionProgress
+from gadus.cli.show.relay import Prefixed, Relay
+from gadus.cli.show.views import NoView, view_for_people
 from gadus.config import Settings
 from gadus.contracts import Reporter, Stream
 from gadus.core.errors import Conflict, DiskFull
@@ -20,12 +25,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
 
-from .ending import as_line, document, exit_code_of, say_ending, say_failure
-from .failures import say, say_labelled
 from .interrupts import run_interruptible
-from .progress import ExecutionProgress
-from .relay import Prefixed, Relay
-from .views import NoView, view_for_people
 
 
 @dataclass(frozen=True, slots=True)

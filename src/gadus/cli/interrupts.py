@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
-from .failures import Interrupted
+from gadus.cli.show.failures import Interrupted
 
 Result = TypeVar("Result")
 

@@ -18,7 +18,7 @@ _NO = {"false", "f", "0", "no"}
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A command by name: `where` is ``module:attribute`` below ``gadus.cli``."""
+    """A command by name: `where` is ``module:attribute`` below ``gadus.cli.commands``."""
 
     where: str
     summary: str
@@ -26,7 +26,7 @@ class Leaf:
 
     def load(self) -> click.Command:
         module, _, attribute = self.where.partition(":")
-        command: click.Command = getattr(import_module(f"gadus.cli.{module}"), attribute)
+        command: click.Command = getattr(import_module(f"gadus.cli.commands.{module}"), attribute)
         return command
 
 

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 import click
 
 from gadus import __version__
+from gadus.cli.show.failures import Interrupted, end_of_unforeseen, report
 from gadus.core.errors import GadusError
 
-from .failures import Interrupted, end_of_unforeseen, report
 from .lazy import LazyGroup, Leaf
 
 _JOB = {
-    "run": Leaf("run_file:run", "Run a job file (YAML or JSON)."),
-    "validate": Leaf("run_file:validate", "Check a job file and run nothing."),
-    "list": Leaf("list_jobs:list_jobs", "List the newest jobs."),
-    "describe": Leaf("describe:describe", "Show all that is known of a job."),
-    "logs": Leaf("logs:logs", "Print what a job's program wrote."),
-    "get": Leaf("get:get", "Copy a job's results to here."),
-    "stop": Leaf("stop:stop", "Stop a job."),
-    "drive": Leaf("drive:drive", "Run a submitted job to its end, silently.", hidden=True),
+    "run": Leaf("job_run:run", "Run a job file (YAML or JSON)."),
+    "validate": Leaf("job_run:validate", "Check a job file and run nothing."),
+    "list": Leaf("job_list:list_jobs", "List the newest jobs."),
+    "describe": Leaf("job_describe:describe", "Show all that is known of a job."),
+    "logs": Leaf("job_logs:logs", "Print what a job's program wrote."),
+    "get": Leaf("job_get:get", "Copy a job's results to here."),
+    "stop": Leaf("job_stop:stop", "Stop a job."),
+    "drive": Leaf("job_drive:drive", "Run a submitted job to its end, silently.", hidden=True),
 }
 
 

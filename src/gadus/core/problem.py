@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .errors import InvalidSpec
@@ -10,6 +11,9 @@ from .errors import InvalidSpec
 PROBLEMS_SHOWN = 50
 """Nobody reads more; the rest is counted."""
 _LONGEST_QUOTE = 80
+_NAMES_SHOWN = 12
+
+_NAMES_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +39,15 @@ def invalid(problems: Iterable[Problem], *, hint: str = "") -> InvalidSpec:
 def clipped(text: str) -> str:
     """`text` short enough to stand inside a message."""
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """What to say to somebody who wrote `name` where only `names` are known."""
+    known = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower()[:100], known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {known[close[0]]}?"
+    if not names:
+        return "there are none here"
+    more = ", …" if len(names) > _NAMES_SHOWN else ""
+    return f"known: {', '.join(clipped(known) for known in names[:_NAMES_SHOWN])}{more}"

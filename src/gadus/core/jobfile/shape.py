@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
@@ -10,10 +9,6 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel
-
-from .problem import clipped
-
-_NAMES_SHOWN = 12
 
 
 @cache
@@ -43,18 +38,6 @@ def item_of(annotation: object) -> object:
 def value_of(annotation: object) -> object:
     """The annotation of the values of a mapping."""
     return next((get_args(arm)[1] for arm in _arms(annotation) if _is_generic(arm, Mapping)), Any)
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """What to say to somebody who wrote `name` where only `names` are known."""
-    known = {candidate.lower(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.lower()[:100], known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {known[close[0]]}?"
-    if not names:
-        return "there are none here"
-    more = ", …" if len(names) > _NAMES_SHOWN else ""
-    return f"known: {', '.join(clipped(known) for known in names[:_NAMES_SHOWN])}{more}"
 
 
 def _arms(annotation: object) -> Iterator[object]:

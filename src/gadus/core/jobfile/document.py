@@ -10,8 +10,9 @@ import yaml
 from yaml import events
 from yaml.resolver import Resolver
 
-from .errors import InvalidSpec
-from .problem import Problem, clipped, invalid
+from gadus.core.errors import InvalidSpec
+from gadus.core.problem import Problem, clipped, invalid
+
 from .scalars import Scalar, scalar
 
 LARGEST_BYTES = 10_000_000

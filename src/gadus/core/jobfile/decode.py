@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gadus.core.check import find
+from gadus.core.errors import InvalidSpec
+from gadus.core.problem import Problem, clipped, invalid, nearest
+from gadus.core.spec import InputSource, JobSpec, Task
+
 from . import document
-from .check import find
 from .document import Written
-from .errors import InvalidSpec
-from .problem import Problem, clipped, invalid
-from .shape import item_of, model_of, names_of, nearest, value_of
-from .spec import InputSource, JobSpec, Task
+from .shape import item_of, model_of, names_of, value_of
 from .wording import WRONG_KINDS, explain
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from gadus.core.errors import InvalidSpec
 from gadus.core.spec import SpecConfig
 from gadus.core.units import format_bytes
 
-from .flags import parse_input
+from .languages import parse_input
 
 LARGEST_MODULE_BYTES = 64 << 20
 _MAGIC = b"\0asm"

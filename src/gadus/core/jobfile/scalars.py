@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from .problem import clipped
+from gadus.core.problem import clipped
 
 Scalar = str | int | float | bool | None
 

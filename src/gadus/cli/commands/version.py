@@ -7,8 +7,7 @@ import platform
 import click
 
 from gadus import __version__
-
-from .lazy import Command
+from gadus.cli.lazy import Command
 
 
 @click.command(cls=Command)

@@ -6,8 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from gadus.core.problem import clipped
+
 from .document import Written
-from .problem import clipped
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

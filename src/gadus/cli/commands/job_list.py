@@ -7,16 +7,15 @@ from collections.abc import Sequence
 
 import click
 
+from gadus.cli.flags.options import CONSTRAINTS
+from gadus.cli.flags.values import whole
+from gadus.cli.lazy import Command, settings_of
+from gadus.cli.show.records import job_record
+from gadus.cli.show.tables import Format, write_csv, write_document, write_table
+from gadus.cli.show.text import clock_time, short_id
 from gadus.core.job import Job
 from gadus.core.spec import Constraint
 from gadus.wiring import open_service
-
-from .lazy import Command, settings_of
-from .options import CONSTRAINTS
-from .records import job_record
-from .tables import Format, write_csv, write_document, write_table
-from .text import clock_time, short_id
-from .values import whole
 
 _HEADERS = ("created", "id", "job", "type", "state")
 

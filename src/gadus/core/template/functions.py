@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .errors import InvalidSpec
-from .problem import Problem, clipped, invalid
+from gadus.core.errors import InvalidSpec
+from gadus.core.problem import Problem, clipped, invalid
 
 Value = str | bool | int | list[str] | Mapping[str, str]
 

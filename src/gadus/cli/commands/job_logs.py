@@ -10,17 +10,16 @@ from typing import BinaryIO
 
 import click
 
+from gadus.cli.flags.values import whole
+from gadus.cli.lazy import Command, settings_of
+from gadus.cli.show.ending import as_line, head_of
+from gadus.cli.show.relay import Prefixed
 from gadus.config import Settings
 from gadus.contracts import Stream
 from gadus.core.errors import NotFound
 from gadus.core.job import Execution, Job
 from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
-
-from .ending import as_line, head_of
-from .lazy import Command, settings_of
-from .relay import Prefixed
-from .values import whole
 
 _LOOK_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 16

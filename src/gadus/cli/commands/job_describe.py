@@ -9,16 +9,15 @@ from typing import Any, Literal
 
 import click
 
+from gadus.cli.lazy import Command, settings_of
+from gadus.cli.show.ending import answers, head_of
+from gadus.cli.show.records import described
+from gadus.cli.show.tables import write_document, write_table
+from gadus.cli.show.text import clock_time, count_of, printable, printable_lines, short_id, shortened
 from gadus.contracts import Stream
 from gadus.core.job import Event, Execution, Job
 from gadus.core.units import format_bytes, format_seconds
 from gadus.wiring import open_service
-
-from .ending import answers, head_of
-from .lazy import Command, settings_of
-from .records import described
-from .tables import write_document, write_table
-from .text import clock_time, count_of, printable, printable_lines, short_id, shortened
 
 _LINES_SHOWN = 20
 _LONGEST_LINE = 200

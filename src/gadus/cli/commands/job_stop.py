@@ -6,14 +6,13 @@ import time
 
 import click
 
+from gadus.cli.lazy import Command, settings_of
+from gadus.cli.show.ending import as_line
+from gadus.cli.show.failures import say
 from gadus.core.errors import Conflict
 from gadus.core.job import Job
 from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
-
-from .ending import as_line
-from .failures import say
-from .lazy import Command, settings_of
 
 _PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.05

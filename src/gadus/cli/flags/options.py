@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
+from gadus.cli.follow import Manner
 from gadus.core.spec import LARGEST_COUNT, NetworkType
 from gadus.core.units import parse_bytes, parse_cores
 
-from .flags import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
-from .follow import Manner
+from .languages import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
 from .values import Parsed, whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])

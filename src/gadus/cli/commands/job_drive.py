@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
+from gadus.cli.interrupts import run_interruptible
+from gadus.cli.lazy import Command, settings_of
+from gadus.cli.show.ending import exit_code_of
 from gadus.contracts import Reporter, Stream
 from gadus.core.job import Execution, Job, Phase
 from gadus.wiring import open_service
-
-from .ending import exit_code_of
-from .interrupts import run_interruptible
-from .lazy import Command, settings_of
 
 
 @click.command(cls=Command, hidden=True)

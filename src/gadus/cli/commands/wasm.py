@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 
+from gadus.cli.flags.assemble import job_spec
+from gadus.cli.flags.module import module_source, split_name
+from gadus.cli.flags.options import ENVIRONMENT, manner, with_job_flags, with_run_flags
+from gadus.cli.follow import run_job
+from gadus.cli.lazy import Command, settings_of
 from gadus.core.spec import SpecConfig
-
-from .assemble import job_spec
-from .follow import run_job
-from .lazy import Command, settings_of
-from .module import module_source, split_name
-from .options import ENVIRONMENT, manner, with_job_flags, with_run_flags
 
 _EPILOG = """\b
 Examples:

@@ -8,10 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gadus.cli.lazy import UsageMistake
 from gadus.core.errors import InvalidSpec
 from gadus.core.spec import JobSpec, Network, Resources, SpecConfig, Task, Timeouts
-
-from .lazy import UsageMistake
 
 
 def job_spec(engine: SpecConfig, flags: Mapping[str, Any]) -> JobSpec:

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .shape import nearest
-from .template_functions import FUNCTIONS, Place, Value, is_true, kind_of, text_of
-from .template_parser import LARGEST_TEXT, Block, Call, Dot, Field, Literal, Node, Operand, Root, Text, parse
+from gadus.core.problem import nearest
+
+from .functions import FUNCTIONS, Place, Value, is_true, kind_of, text_of
+from .parser import LARGEST_TEXT, Block, Call, Dot, Field, Literal, Node, Operand, Root, Text, parse
 
 _LARGEST_COST = 500_000
 _CHARACTERS_PER_COST = 100

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
+from gadus.cli.lazy import UsageMistake
 from gadus.core.errors import InvalidSpec
-
-from .lazy import UsageMistake
 
 # As in `sh -c`, `sed -e`, `ls -l`: without `--` they are taken for ours.
 _OFTEN_THE_PROGRAMS = ("-c", "-e", "-l")

@@ -11,17 +11,16 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from gadus.core.decode import decode_job
+from gadus.cli.flags.options import manner, with_run_flags
+from gadus.cli.follow import run_job
+from gadus.cli.lazy import Command, UsageMistake, settings_of
+from gadus.cli.show.ending import as_line
+from gadus.cli.show.failures import say, say_labelled
 from gadus.core.errors import InvalidSpec
+from gadus.core.jobfile.decode import decode_job
 from gadus.core.spec import JobSpec
-from gadus.core.template import render
+from gadus.core.template.render import render
 from gadus.wiring import open_service, params_model
-
-from .ending import as_line
-from .failures import say, say_labelled
-from .follow import run_job
-from .lazy import Command, UsageMistake, settings_of
-from .options import manner, with_run_flags
 
 Result = TypeVar("Result")
 

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import click
 
+from gadus.cli.lazy import Command, settings_of
+from gadus.cli.show.ending import answers, as_line
+from gadus.cli.show.failures import say, say_labelled
+from gadus.cli.show.text import printable, short_id
 from gadus.core.errors import Conflict, DiskFull, InputUnreadable, NotFound
 from gadus.core.job import Execution, Job
 from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
-
-from .ending import answers, as_line
-from .failures import say, say_labelled
-from .lazy import Command, settings_of
-from .text import printable, short_id
 
 _APPENDED = ("stdout", "stderr", "exitCode")
 _RECEIPT = "receipt.json"

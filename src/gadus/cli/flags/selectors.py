@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from gadus.core.decode import decode_params
 from gadus.core.errors import InvalidSpec
+from gadus.core.jobfile.decode import decode_params
 from gadus.core.problem import clipped
 from gadus.core.spec import Constraint
 

@@ -14,10 +14,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .problem import clipped
-from .shape import nearest
-from .template_functions import FUNCTIONS, Place
-from .template_tokens import LITERAL_HINT, Token, parts_of
+from gadus.core.problem import clipped, nearest
+
+from .functions import FUNCTIONS, Place
+from .tokens import LITERAL_HINT, Token, parts_of
 
 LARGEST_TEXT = 10_000_000
 """In characters, of a template and of what it gives."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .template_functions import Place
+from .functions import Place
 
 LITERAL_HINT = "text with {{ that is no template goes in with --no-template"
 

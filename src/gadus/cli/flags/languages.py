@@ -14,10 +14,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from gadus import plugins
-from gadus.core.decode import decode_params
 from gadus.core.errors import InvalidSpec
-from gadus.core.problem import clipped
-from gadus.core.shape import nearest
+from gadus.core.jobfile.decode import decode_params
+from gadus.core.problem import clipped, nearest
 from gadus.core.spec import InputSource, ResultPath, SpecConfig
 
 from .selectors import parse_constraints, parse_labels

@@ -1,0 +1,1 @@
+"""What people write after a command, and the job that it means."""

@@ -1,0 +1,1 @@
+"""The part of Go's template language that job files use."""
