@@ -39,7 +39,8 @@ def get(
     with open_service(settings_of(ctx)) as service:
         found = service.find(job)
         into = Path(output_dir or f"job-{short_id(found.id)}")
-        kept = [one for one in answers(found) if service.results(found, one).is_dir()]
+        # Of a job without an answer, what it wrote until it was cut short.
+        kept = [one for one in answers(found) or found.executions if service.results(found, one).is_dir()]
         if not kept:
             raise NotFound(f"No results found for job {found.id}, which is {found.state.value}", hint=_why_nothing(found))
         skipped = _copy_all(found, kept, service, into, raw=raw)
