@@ -86,6 +86,7 @@ class _File:
         self.target = target
         self._opened = opened
         self._hashing: Hashing | None = None
+        self._finishing = False
         self._received = received
         self._whole = whole
         self._missing_bytes = target.size_bytes
@@ -103,8 +104,10 @@ class _File:
             self._hashing.have(offset, size_bytes)
 
     async def finish_if_whole(self) -> None:
-        if self._missing_bytes or self not in self._opened:
+        if self._missing_bytes or self._finishing:
             return
+        # Another worker may bring its last part while this one waits for the digest.
+        self._finishing = True
         sha256 = await self._hashing.hex() if self._hashing is not None else ""
         await self.close()
         if sha256 != self.target.sha256:
