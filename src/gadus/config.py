@@ -39,6 +39,10 @@ class Settings:
         """Where the results of one ended execution are kept."""
         return self.results_dir / job_id / execution_id
 
+    def growing_results_of(self, execution_id: str) -> Path:
+        """Where a living execution writes what will be its results."""
+        return self.executions_dir / execution_id / "results"
+
     @property
     def store_path(self) -> Path:
         return self.data_dir / "gadus.db"

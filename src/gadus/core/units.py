@@ -1,7 +1,8 @@
-"""Sizes and durations as people write them, both ways."""
+"""Sizes, durations and digests as people write them."""
 
 from __future__ import annotations
 
+import base64
 import re
 from decimal import Decimal
 
@@ -26,6 +27,8 @@ _BYTE_UNITS = {
     "tib": 2**40,
 }
 _CPU_UNITS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)}
+_HEX_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_SHA256_BYTES = 32
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)([a-z]*)")
 # Beyond this no machine exists; it also keeps every amount within a signed 64-bit integer.
 _LARGEST_BYTES = 2**62
@@ -58,6 +61,19 @@ def parse_cores(text: str) -> float:
     if cores > _LARGEST_CORES:
         raise ValueError(f"{text!r} is more cores than any machine has")
     return cores
+
+
+def parse_sha256(text: str) -> str:
+    """A SHA-256 given as 64 hex digits or as base64, as lower-case hex. Raises ValueError with the reason."""
+    if _HEX_SHA256.fullmatch(text):
+        return text.lower()
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except ValueError:
+        digest = b""
+    if len(digest) != _SHA256_BYTES:
+        raise ValueError(f"{text!r} is not a SHA-256: write it as 64 hex digits or as base64")
+    return digest.hex()
 
 
 def format_bytes(size_bytes: float) -> str:

@@ -30,9 +30,8 @@ _OPEN_TO_THE_PROGRAM = 0o777
 class Workplace:
     """Where one execution finds and leaves its files."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.results = root / "results"
+    def __init__(self, root: Path, results: Path) -> None:
+        self.results = results
         self.inputs = root / "inputs"
         self.results.mkdir()
         self.inputs.mkdir()
@@ -67,4 +66,4 @@ class Workplace:
 def workplace(settings: Settings, execution_id: str) -> Iterator[Workplace]:
     """A new workplace that is gone, with everything in it, when the block ends."""
     with claimed(settings.executions_dir / execution_id) as root:
-        yield Workplace(root)
+        yield Workplace(root, settings.growing_results_of(execution_id))

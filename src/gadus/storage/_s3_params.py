@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from functools import cached_property
 from typing import Literal, Self
@@ -13,6 +11,7 @@ import re2
 from pydantic import Field, field_validator, model_validator
 
 from gadus.core.spec import Wire
+from gadus.core.units import parse_sha256
 
 _LONGEST_KEY_BYTES = 1024
 _LONGEST_FILTER_BYTES = 1024
@@ -71,7 +70,7 @@ class S3Params(Wire):
     @classmethod
     def _checksum_is_a_digest(cls, text: str) -> str:
         if text:
-            _hex_digest(text)
+            parse_sha256(text)
         return text
 
     @model_validator(mode="after")
@@ -103,7 +102,7 @@ class S3Params(Wire):
     @cached_property
     def sha256(self) -> str:
         """The pinned digest as lower-case hex, or ""."""
-        return _hex_digest(self.checksum_sha256) if self.checksum_sha256 else ""
+        return parse_sha256(self.checksum_sha256) if self.checksum_sha256 else ""
 
 
 def _compiled(pattern: str) -> re2.Pattern:
@@ -117,16 +116,3 @@ def _compiled(pattern: str) -> re2.Pattern:
     except re2.error as exc:
         reason = exc.args[0].decode() if exc.args and isinstance(exc.args[0], bytes) else str(exc)
         raise ValueError(f"invalid regex pattern: {reason} (RE2 syntax: no look-around, no back-references)") from exc
-
-
-def _hex_digest(text: str) -> str:
-    """A SHA-256 given as hex or base64, as lower-case hex. Raises ValueError."""
-    if re.fullmatch(r"[0-9A-Fa-f]{64}", text):
-        return text.lower()
-    try:
-        digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        digest = b""
-    if len(digest) != 32:
-        raise ValueError(f"{text!r} is not a SHA-256: write it as 64 hex digits or as base64")
-    return digest.hex()

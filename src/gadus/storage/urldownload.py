@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from gadus.contracts import Arrivals, Wanted
 from gadus.core.errors import ChecksumMismatch, InputChanged, InputUnreadable, StorageUnavailable
 from gadus.core.manifest import Item, Manifest, digest_of
 from gadus.core.spec import Wire
+from gadus.core.units import parse_sha256
 
 from ._web import Answer, Tries, Web, shown, url_of
 
@@ -54,7 +53,7 @@ class UrlParams(Wire):
     @classmethod
     def _checksum_is_a_digest(cls, text: str) -> str:
         if text:
-            _hex_digest(text)
+            parse_sha256(text)
         return text
 
     @property
@@ -65,7 +64,7 @@ class UrlParams(Wire):
     @cached_property
     def sha256(self) -> str:
         """The pinned digest as lower-case hex, or ""."""
-        return _hex_digest(self.checksum_sha256) if self.checksum_sha256 else ""
+        return parse_sha256(self.checksum_sha256) if self.checksum_sha256 else ""
 
 
 class Source:
@@ -242,16 +241,3 @@ def _refused(url: URL, answer: Answer, text: str) -> InputUnreadable | StorageUn
     }
     hint = hints.get(answer.status, "open the address in a browser to see what the server says")
     return InputUnreadable(f"{reason}; asked was {shown(url)}", hint=hint)
-
-
-def _hex_digest(text: str) -> str:
-    """64 hex digits, from themselves or from base64. Raises ValueError, the words of a field's problem."""
-    if re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        return text.lower()
-    try:
-        digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        digest = b""
-    if len(digest) != hashlib.sha256().digest_size:
-        raise ValueError(f"{text!r} is not a SHA-256: give 64 hex digits, or its 32 bytes in base64")
-    return digest.hex()

@@ -2,7 +2,9 @@
 The promises of `contracts.Engine` as tests: every engine's test module has a class that inherits `EngineSuite`.
 
     class TestDocker(EngineSuite):
-        def make_engine(self, settings): ...
+        @abstractmethod
+    @abstractmethod
+    def make_engine(self, settings): ...
         def exits(self, code): ...                            # and the other hooks below
 
 Needs pytest and pytest-asyncio. Every hook gives a tiny program; `EngineSuite` runs it and judges.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -84,7 +87,7 @@ class Told:
         """Not an engine's to say."""
 
 
-class EngineSuite:
+class EngineSuite(ABC):
     """
     Inherit, name the class ``Test…``, give the hooks.
 
@@ -94,45 +97,45 @@ class EngineSuite:
     pytestmark = pytest.mark.asyncio
     unavoidable: frozenset[str] = frozenset()
 
+    @abstractmethod
     def make_engine(self, settings: Settings) -> Engine:
         """The engine to judge."""
-        raise NotImplementedError
 
+    @abstractmethod
     def exits(self, code: int) -> Example:
         """Exits with `code` and does nothing else. Asked with 0 and 7."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prints(self, stdout: str, stderr: str) -> Example:
         """Writes `stdout` and `stderr` (ASCII, no line ends) to the two streams and exits with 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prints_much(self, size_bytes: int) -> Example:
         """Writes exactly `size_bytes` bytes to its standard output as fast as it can and exits with 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prints_environment(self) -> Example:
         """Writes every environment variable as a line KEY=value to its standard output."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reads(self, path: str) -> Example:
         """Copies the file at the absolute `path` to its standard output and exits with 0; else not with 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def writes(self, path: str, text: str) -> Example:
         """Writes exactly `text` to a file at the absolute `path` and exits with 0; when that fails, not with 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def allocates(self, size_bytes: int) -> Example:
         """Asks for and fills at least `size_bytes` bytes of memory; fails (in any way) when it cannot have them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def runs_forever(self) -> Example:
         """Writes something to its standard output at once, then runs without end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unusable(self) -> Example:
         """Something that this engine can see is not there or cannot be run."""
-        raise NotImplementedError
 
     async def leftovers(self, execution_id: str) -> Sequence[str]:
         """What is still on this machine of the program of `execution_id`: processes, containers."""

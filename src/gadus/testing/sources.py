@@ -6,7 +6,7 @@ Subclass `SourcePromises` in a test module and give its fixture `offer`: how to 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,7 @@ def content_of(directory: Path) -> dict[str, bytes]:
 
 
 class SourcePromises:
-    """What holds for every source."""
-
-    @pytest.fixture
-    def offer(self) -> Offer | Callable[[], Awaitable[Offer]]:
-        """Something to fetch."""
-        raise NotImplementedError
+    """What holds for every source. The fixture `offer` is the subclass's to give."""
 
     async def test_every_byte_arrives_at_its_path(self, offer: Offer, tmp_path: Path) -> None:
         _, arrived = await fetch_into(tmp_path / "in", offer.source, offer.params)

@@ -119,7 +119,7 @@ def _open_stream(job: Job, execution: Execution, stream: Stream, settings: Setti
 
 
 def _places(job: Job, execution: Execution, settings: Settings) -> tuple[Path, Path]:
-    return settings.results_of(job.id, execution.id), settings.executions_dir / execution.id / "results"
+    return settings.results_of(job.id, execution.id), settings.growing_results_of(execution.id)
 
 
 def _write(descriptor: int, data: bytes) -> None:
