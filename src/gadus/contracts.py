@@ -13,11 +13,12 @@ Promises that bind every implementation:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -70,6 +71,11 @@ class Wanted:
     item: Item
     into: Path
 
+    def create(self) -> BinaryIO:
+        """The new file `into`, empty and open; nobody else may write to it."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(self.into, flags, 0o444), "wb")
+
 
 class Arrivals(Protocol):
     """How a source tells what has come."""
@@ -100,8 +106,8 @@ class Source(Protocol[Params_contra]):
         Write every wanted object, whole, to its file, and tell `arrivals` as each is done.
 
         `wanted` is a subset of ``manifest.items``; no file of it exists yet, their directory does. A file told as whole
-        has exactly the size, version and digest that its item says. On any other exit files may be partial: the caller
-        removes them.
+        has exactly the size, version and digest that its item says, and nobody may write to it (mode 0444). On any other
+        exit files may be partial: the caller removes them.
         Raises InputChanged, ChecksumMismatch, InputUnreadable, DiskFull, StorageUnavailable.
         """
 

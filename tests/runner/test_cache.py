@@ -35,7 +35,8 @@ class Fetching:
     async def __call__(self, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
         for one in wanted:
             await asyncio.sleep(0)
-            one.into.write_text(one.item.key)
+            with one.create() as file:
+                file.write(one.item.key.encode())
             self.fetched.append(one.item.key)
             arrivals.whole(one)
 

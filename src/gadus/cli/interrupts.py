@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from gadus.cli.show.failures import Interrupted
+from gadus.wiring import new_event_loop
 
 Result = TypeVar("Result")
 
@@ -52,7 +53,8 @@ def run_interruptible(
                 signal.signal(number, before[number])
 
     try:
-        return asyncio.run(cancellable())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(cancellable())
     except asyncio.CancelledError as exc:
         if not received:
             raise

@@ -53,23 +53,24 @@ class Manifest:
         return sum(item.size_bytes for item in self.items)
 
     @cached_property
+    def identities(self) -> tuple[str, ...]:
+        """The identity of each item, in their order."""
+        return tuple(item.identity(self.location) for item in self.items)
+
+    @cached_property
     def pinned(self) -> bool:
         """Whether every item has an identity, so that bytes on disk may stand for it later."""
-        return all(item.identity(self.location) for item in self.items)
+        return all(self.identities)
 
     @cached_property
     def digest(self) -> str:
         """The name of the whole tree as 64 hex digits: the same objects at the same paths give the same digest."""
-        lines = [f"{item.identity(self.location)} {item.path}" for item in self.items]
+        lines = [f"{identity} {item.path}" for identity, item in zip(self.identities, self.items, strict=True)]
         return digest_of([self.location, *sorted(lines), "/", *sorted(self.directories)])
 
 
 def digest_of(parts: Iterable[str]) -> str:
     """SHA-256 over length-prefixed parts as hex, so that no two lists of parts run together."""
-    digest = hashlib.sha256()
-    for part in parts:
-        # Keys come from a service: surrogateescape keeps even broken UTF-8 distinct.
-        encoded = part.encode("utf-8", "surrogateescape")
-        digest.update(b"%d:" % len(encoded))
-        digest.update(encoded)
-    return digest.hexdigest()
+    # Keys come from a service: surrogateescape keeps even broken UTF-8 distinct.
+    encoded = [part.encode("utf-8", "surrogateescape") for part in parts]
+    return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in encoded)).hexdigest()

@@ -19,7 +19,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -35,7 +35,7 @@ from .durability import drop_what_a_restart_may_have_torn, mark_what_is_durable
 Fetch = Callable[[Sequence[Wanted], Arrivals], Awaitable[None]]
 
 _POLL_SECONDS = 0.05
-_READ_ONLY = 0o444
+_SHELVES = tuple(f"{number:02x}" for number in range(256))
 # The disk is shared with the system: the last of it is not ours.
 _SPARED_BYTES = 64 << 20
 
@@ -62,6 +62,9 @@ class Cache:
         self._partial = root / "partial"
         for directory in (self._objects, self._trees, self._partial):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (self._objects / _SHELVES[-1]).exists():
+            for shelf in _SHELVES:
+                (self._objects / shelf).mkdir(exist_ok=True, mode=0o700)
         sweep(self._partial)
         drop_what_a_restart_may_have_torn(root, self._trees, self._objects)
         mark_what_is_durable(self._trees)
@@ -70,7 +73,8 @@ class Cache:
         """How many bytes of `manifest` need not be fetched."""
         if (self._trees / manifest.digest).exists():
             return manifest.size_bytes
-        return sum(item.size_bytes for item in manifest.items if self._object(manifest, item).exists())
+        both = zip(manifest.items, manifest.identities, strict=True)
+        return sum(item.size_bytes for item, identity in both if os.path.lexists(self._object(identity)))
 
     async def tree(self, manifest: Manifest, fetch: Fetch, arrivals: Arrivals) -> Staged:
         """
@@ -84,37 +88,33 @@ class Cache:
             staged = Staged(_root_of(manifest, tree), len(manifest.items), manifest.size_bytes)
             if not tree.exists():
                 with claimed(self._partial / secrets.token_hex(8)) as partial:
-                    await self._make(manifest, partial, fetch, arrivals, staged)
+                    await self._make(manifest, partial / "tree", fetch, arrivals, staged)
                     (partial / "tree").rename(tree)
             return staged
 
-    async def _make(self, manifest: Manifest, partial: Path, fetch: Fetch, arrivals: Arrivals, staged: Staged) -> None:
-        (partial / "objects").mkdir()
-        with _Tree(partial / "tree", manifest) as building:
-            wanted = []
-            for number, item in enumerate(manifest.items):
-                known = self._object(manifest, item)
-                if known.exists():
-                    building.add(known, item)
-                else:
-                    wanted.append(Wanted(item, partial / "objects" / str(number)))
-            self._make_room(sum(one.item.size_bytes for one in wanted))
+    async def _make(self, manifest: Manifest, tree: Path, fetch: Fetch, arrivals: Arrivals, staged: Staged) -> None:
+        """Build the tree at `tree`, nobody sees it yet: links to what is here, and the fetched files themselves."""
+        missing: dict[Item, str] = {}
+        with _Growing(tree, manifest.directories) as growing:
+            for item, identity in zip(manifest.items, manifest.identities, strict=True):
+                known = self._object(identity)
+                if not growing.link(known, item.path or _NAMELESS):
+                    missing[item] = known
+        self._make_room(sum(item.size_bytes for item in missing))
 
-            def keep(one: Wanted, sha256: str) -> None:
-                known = self._object(manifest, one.item)
-                one.into.chmod(_READ_ONLY)
-                known.parent.mkdir(exist_ok=True, mode=0o700)
-                one.into.rename(known)
-                building.add(known, one.item)
-                staged.fetched_objects += 1
-                staged.fetched_bytes += one.item.size_bytes
-                if sha256:
-                    staged.digests[one.item.key] = sha256
-                arrivals.whole(one, sha256)
+        def keep(one: Wanted, sha256: str) -> None:
+            # From here on a later run finds it, whatever happens to this one.
+            _link(str(one.into), missing[one.item])
+            staged.fetched_objects += 1
+            staged.fetched_bytes += one.item.size_bytes
+            if sha256:
+                staged.digests[one.item.key] = sha256
+            arrivals.whole(one, sha256)
 
-            if wanted:
-                with full_disk_named(self._objects, manifest.size_bytes):
-                    await fetch(wanted, _Keeping(arrivals, keep))
+        if missing:
+            wanted = [Wanted(item, Path(f"{tree}/{item.path or _NAMELESS}")) for item in missing]
+            with full_disk_named(self._objects, manifest.size_bytes):
+                await fetch(wanted, _Keeping(arrivals, keep))
 
     def _make_room(self, needed_bytes: int) -> None:
         # Sizes of -1 are unknown ones: they are met by full_disk_named.
@@ -126,9 +126,8 @@ class Cache:
                 hint="free disk space, or choose another data directory with --data-dir",
             )
 
-    def _object(self, manifest: Manifest, item: Item) -> Path:
-        identity = item.identity(manifest.location)
-        return self._objects / identity[:2] / identity
+    def _object(self, identity: str) -> str:
+        return f"{self._objects}/{identity[:2]}/{identity}"
 
     @asynccontextmanager
     async def _alone(self, digest: str) -> AsyncIterator[None]:
@@ -169,20 +168,15 @@ class _Keeping:
         self._keep(wanted, sha256)
 
 
-class _Tree:
-    """A directory that grows by hard links; every name goes through its own handle."""
+class _Growing:
+    """A directory that gets its subdirectories and links; every name goes through its own handle."""
 
-    def __init__(self, root: Path, manifest: Manifest) -> None:
+    def __init__(self, root: Path, directories: Sequence[str]) -> None:
         root.mkdir(mode=0o755)
         self._handle = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._made = {""}
-        for directory in manifest.directories:
+        for directory in directories:
             self._make(directory)
-
-    def add(self, source: Path, item: Item) -> None:
-        path = item.path or _NAMELESS
-        self._make(path.rpartition("/")[0])
-        os.link(source, path, dst_dir_fd=self._handle, follow_symlinks=False)
 
     def __enter__(self) -> Self:
         return self
@@ -190,12 +184,27 @@ class _Tree:
     def __exit__(self, *_: object) -> None:
         os.close(self._handle)
 
+    def link(self, source: str, path: str) -> bool:
+        """Give the file `source` the further name `path`; False when there is no such file, but then its directory is there."""
+        self._make(path.rpartition("/")[0])
+        try:
+            os.link(source, path, dst_dir_fd=self._handle, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
     def _make(self, directory: str) -> None:
         if directory in self._made:
             return
         self._make(directory.rpartition("/")[0])
         os.mkdir(directory, 0o755, dir_fd=self._handle)
         self._made.add(directory)
+
+
+def _link(source: str, further_name: str) -> None:
+    # Another tree with the same object may have come first; then there are two copies, and both are right.
+    with suppress(FileExistsError):
+        os.link(source, further_name, follow_symlinks=False)
 
 
 _NAMELESS = "file"

@@ -18,12 +18,15 @@ from .listing import quoted
 from .requests import CONNECT_SECONDS, STALL_SECONDS
 
 if TYPE_CHECKING:
-    from obstore import GetOptions
+    from obstore import GetOptions, GetResult
     from obstore.store import ClientConfig, S3Credential
 
     from .bucket import Bucket
 
+SMALL_BYTES = 512 << 10
+"""Up to here a body is taken at once, not in chunks."""
 _CHUNK_BYTES = 512 << 10
+_OBSTORE_ERRORS = (BaseError, FileNotFoundError, PermissionError)
 _REQUEST_SECONDS = 3600
 # What obstore's paths cannot hold: it would refuse the key, or ask for another one.
 _UNSAYABLE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f\ud800-\udfff]")
@@ -62,6 +65,20 @@ class Download:
         self._location = bucket.location
         self._store = _store(bucket)
 
+    async def whole(self, wish: Wish, offset: int, end: int) -> memoryview:
+        """The bytes from `offset` to `end` at once, at most `SMALL_BYTES` of them. Raises as `chunks` does."""
+        if _UNSAYABLE.search(wish.key):
+            body = b"".join([bytes(chunk) async for chunk in self.chunks(wish, offset, end)])
+            return memoryview(body)
+        try:
+            result = await self._ask(wish, offset, end)
+            whole = memoryview(await result.bytes_async())
+        except _OBSTORE_ERRORS as exc:
+            raise self._translated(exc) from exc
+        if len(whole) != end - offset:
+            raise self._too_few(wish, end - offset - len(whole))
+        return whole
+
     async def chunks(self, wish: Wish, offset: int, end: int) -> AsyncGenerator[memoryview]:
         """
         The bytes from `offset` to `end` as they arrive, of exactly the version that was listed.
@@ -74,10 +91,19 @@ class Download:
             async for chunk in arriving:
                 left -= len(chunk)
                 yield chunk
-        if left > 0:
-            raise StorageUnavailable(f"{self._bucket.location.endpoint} sent {left} bytes too few of {wish.key!r}")
+        if left:
+            raise self._too_few(wish, left)
 
     async def _by_obstore(self, wish: Wish, offset: int, end: int) -> AsyncGenerator[memoryview]:
+        try:
+            result = await self._ask(wish, offset, end)
+            async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
+                yield memoryview(chunk)
+        except _OBSTORE_ERRORS as exc:
+            raise self._translated(exc) from exc
+
+    async def _ask(self, wish: Wish, offset: int, end: int) -> GetResult:
+        """The head of obstore's answer, which is that of the very object that was listed."""
         options: GetOptions = {}
         if wish.etag:
             options["if_match"] = wish.etag
@@ -89,20 +115,10 @@ class Download:
             # A probe has found the bucket in another region.
             self._location = self._bucket.location
             self._store = _store(self._bucket)
-        try:
-            result = await obstore.get_async(self._store, wish.key, options=options)
-            _check(wish, result.meta["size"], result.meta["e_tag"] or "")
-            if end - offset <= _CHUNK_BYTES:
-                yield memoryview(await result.bytes_async())
-                return
-            async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
-                yield memoryview(chunk)
-        except (NotFoundError, FileNotFoundError) as exc:
-            raise Gone from exc
-        except PreconditionError as exc:
-            raise Replaced from exc
-        except (BaseError, PermissionError) as exc:
-            raise self._failed(str(exc)) from exc
+        result = await obstore.get_async(self._store, wish.key, options=options)
+        meta = result.meta
+        _check(wish, meta["size"], meta["e_tag"] or "")
+        return result
 
     async def _by_hand(self, wish: Wish, offset: int, end: int) -> AsyncGenerator[memoryview]:
         headers = {"If-Match": wish.etag} if wish.etag else {}
@@ -122,6 +138,14 @@ class Download:
             _check(wish, _total(response.headers.get("Content-Range", ""), wish.size_bytes), response.headers.get("ETag", ""))
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                 yield memoryview(chunk)
+
+    def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, FileNotFoundError | NotFoundError):
+            return Gone()
+        return Replaced() if isinstance(error, PreconditionError) else self._failed(str(error))
+
+    def _too_few(self, wish: Wish, missing_bytes: int) -> StorageUnavailable:
+        return StorageUnavailable(f"{self._location.endpoint} sent {missing_bytes} bytes too few of {wish.key!r}")
 
     def _failed(self, detail: str) -> Exception:
         status = re.search(r"status code: (4\d\d)", detail)

@@ -20,7 +20,7 @@ from gadus.core.errors import ChecksumMismatch, StorageUnavailable
 from .bucket import Bucket
 from .buffers import reuse_buffers
 from .diagnose import Question, changed, explain
-from .download import Download, Gone, Refused, Replaced
+from .download import SMALL_BYTES, Download, Gone, Refused, Replaced
 from .hashing import Hashing
 from .listing import quoted
 from .requests import TRIES, pause_seconds
@@ -77,6 +77,10 @@ async def transfer(
             await file.close()
 
 
+READ_ONLY = 0o444
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
 class _File:
     """An object on its way: its file, and how much of it is still missing."""
 
@@ -90,7 +94,7 @@ class _File:
         self._received = received
         self._whole = whole
         self._missing_bytes = target.size_bytes
-        self.handle = os.open(target.into, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.handle = os.open(target.into, _NEW_FILE, READ_ONLY)
         opened.add(self)
         if target.size_bytes > PART_BYTES:
             # Parts arrive in any order: without this the file system would lay the file out in that order.
@@ -170,6 +174,9 @@ async def _fetch(bucket: Bucket, download: Download, unit: _Unit) -> None:
     while unit.offset < unit.end:
         before = unit.offset
         try:
+            if unit.end - unit.offset <= SMALL_BYTES:
+                _write(unit, await download.whole(target, unit.offset, unit.end))
+                continue
             async with aclosing(download.chunks(target, unit.offset, unit.end)) as chunks:
                 async for chunk in chunks:
                     _write(unit, chunk)

@@ -73,7 +73,8 @@ class Source:
             key, content = found
             if content is not None and key in by_key:
                 one = by_key[key]
-                await asyncio.to_thread(one.into.write_bytes, content)
+                with one.create() as file:
+                    await asyncio.to_thread(file.write, content)
                 arrivals.received(len(content))
                 arrivals.whole(one, one.item.sha256)
 

@@ -93,7 +93,7 @@ class Source:
         del manifest  # what is wanted says all
         async with Web() as web:
             for one in wanted:
-                with one.into.open("xb") as file:
+                with one.create() as file:
                     part = _Part(file, arrivals)
                     await _receive_patiently(web, params.address, one.item, part)
                 sha256 = part.sha256

@@ -65,8 +65,9 @@ def content_of(directory: Path) -> dict[str, bytes]:
 class SourcePromises:
     """What holds for every source. The fixture `offer` is the subclass's to give."""
 
-    async def test_every_byte_arrives_at_its_path(self, offer: Offer, tmp_path: Path) -> None:
+    async def test_every_byte_arrives_at_its_path_and_stays(self, offer: Offer, tmp_path: Path) -> None:
         _, arrived = await fetch_into(tmp_path / "in", offer.source, offer.params)
+        assert not [path for path in (tmp_path / "in").rglob("*") if path.is_file() and path.stat().st_mode & 0o222]
         assert content_of(tmp_path / "in") == {path or "file": body for path, body in offer.content.items()}
         assert sorted(arrived.whole_paths) == sorted(offer.content)
         assert arrived.size_bytes == sum(map(len, offer.content.values()))
