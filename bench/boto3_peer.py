@@ -9,6 +9,8 @@ from typing import Any
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
+from .worker import report
+
 REQUESTS_AT_ONCE = 10
 
 
@@ -23,7 +25,7 @@ class Listed:
         future.meta.provide_object_etag(self._entry["ETag"])
 
 
-def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> None:
+def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> Path:
     client = boto3.client("s3", endpoint_url=endpoint)
     config = TransferConfig(max_concurrency=REQUESTS_AT_ONCE, multipart_chunksize=16 << 20)
     with create_transfer_manager(client, config) as manager:
@@ -35,7 +37,8 @@ def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> None:
                 transfers.append(manager.download(bucket, entry["Key"], str(into), subscribers=[Listed(entry)]))
         for transfer in transfers:
             transfer.result()
+    return directory
 
 
 if __name__ == "__main__":
-    fetch(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+    report(lambda: fetch(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))

@@ -13,6 +13,9 @@ from gadus.core.spec import InputSource, SpecConfig
 from gadus.runner.cache import Cache
 from gadus.runner.stage import Stage
 from gadus.storage.s3 import Source
+from gadus.wiring import new_event_loop
+
+from .worker import report
 
 
 class Unseen:
@@ -43,4 +46,5 @@ async def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> Pat
 
 
 if __name__ == "__main__":
-    print(asyncio.run(fetch(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        report(lambda: runner.run(fetch(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))))

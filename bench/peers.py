@@ -39,8 +39,13 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run; `tree` is where the peer left the files."""
+    """
+    One measured run; `tree` is where the peer left the files.
 
+    `seconds` is the work alone: for a client in Python without the start of the interpreter and its imports.
+    """
+
+    seconds: float
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int
@@ -51,7 +56,7 @@ def run(peer: Peer, place: Place, server: S3Server) -> Run:
     """
     Let `peer` fetch, and measure its whole process tree.
 
-    A peer that does not write to the directory itself prints where its tree is. Raises RuntimeError when it fails.
+    A peer in Python prints its own seconds and where its tree is, see `worker.report`. Raises RuntimeError when it fails.
     """
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(Path(__file__).with_name("timed.py")), *peer.command(place)],
@@ -66,7 +71,8 @@ def run(peer: Peer, place: Place, server: S3Server) -> Run:
     figures = json.loads(measured)
     if figures.pop("exit_code"):
         raise RuntimeError(f"{peer.name} failed on {place.prefix}: {done.stderr[-2000:]}")
-    return Run(tree=Path(said[-1]) if said else place.directory, **figures)
+    told = json.loads(said[-1]) if said else {"seconds": figures["wall_seconds"], "tree": place.directory}
+    return Run(seconds=told["seconds"], tree=Path(told["tree"]), **figures)
 
 
 def _python(module: str) -> Callable[[Place], list[str]]:
