@@ -44,7 +44,7 @@ def params_model(kind: Literal["engine", "source"], name: str) -> type[BaseModel
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """The event loop that jobs are driven in: for ten thousand small objects a third cheaper than asyncio's own."""
+    """The event loop that jobs are driven in: many small objects take less CPU in it than in asyncio's own."""
     return uvloop.new_event_loop()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -219,3 +222,43 @@ def test_slow_reader_gets_everything(cli: Cli):
     second = subprocess.run(["sh", "-c", "sleep 1; wc -c"], stdin=first.stdout, capture_output=True, check=True, timeout=60)
     assert second.stdout.split() == [b"3000000"]
     assert first.wait(30) == 0
+
+
+WORD_COUNT = """
+name: word-count
+TYPE: batch
+tasks:
+  - Name: main
+    engine: {{Type: docker, Params: {{Image: {image}, Entrypoint: [sh, -c], Parameters: ["cat /data/* | wc -w"]}}}}
+    InputSources:
+      - Source:
+          Type: s3
+          Params: {{Bucket: {bucket}, Key: data/, Endpoint: "{endpoint}", ChecksumSHA256: {sha256}}}
+        Target: /data
+"""
+
+
+def test_word_count_job_file_counts_words_of_an_object(s3_cli: Cli, bucket, docker_image):
+    text = b"one two three\nfour\n"
+    bucket.put("data/words.txt", text)
+    fields = {"image": docker_image, "bucket": bucket.name, "endpoint": bucket.server.endpoint}
+    right = WORD_COUNT.format(**fields, sha256=hashlib.sha256(text).hexdigest())
+    done = s3_cli("job", "run", stdin=right.encode())
+    assert (done.code, done.out.strip()) == (0, b"4"), done.err
+    assert "SHA-256 verified" in done.err
+    wrong = s3_cli("job", "run", stdin=WORD_COUNT.format(**fields, sha256="f" * 64).encode())
+    assert (wrong.code, wrong.out) == (1, b"")
+    assert "checksum mismatch" in wrong.err
+
+
+def test_ctrl_c_removes_the_container_within_two_seconds(cli: Cli, docker_image):
+    process = cli.start("docker", "run", docker_image, "--", "sh", "-c", "echo running; sleep 600")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"running\n"
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    assert time.monotonic() - began < 2
+    (job,) = cli("job", "list", "--json").document
+    question = ["docker", "ps", "--all", "--quiet", "--filter", f"label=gadus.job={job['ID']}"]
+    assert subprocess.run(question, capture_output=True, check=True).stdout == b""

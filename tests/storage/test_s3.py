@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from gadus.config import settings_from
-from gadus.core.errors import ChecksumMismatch, InputUnreadable, InputUnsafe, NothingMatched, StorageUnavailable
+from gadus.core.errors import ChecksumMismatch, InputUnreadable, InputUnsafe, InvalidSpec, NothingMatched, StorageUnavailable
 from gadus.core.manifest import Manifest
 from gadus.storage._s3_params import S3Params
 from gadus.storage.s3 import Source
@@ -241,11 +241,20 @@ async def test_the_checksum_is_that_of_the_bytes_in_hex_or_base64(bucket: Bucket
             await given.files(Key="k", ChecksumSHA256=wrong)
 
 
+async def test_a_checksum_with_a_prefix_holds_for_the_only_object_under_it(bucket: Bucket, given: Input) -> None:
+    bucket.put("data/one", b"v")
+    assert await given.files(Key="data/", ChecksumSHA256=hashlib.sha256(b"v").hexdigest()) == {"one": b"v"}
+    with pytest.raises(ChecksumMismatch):
+        await given.files(Key="data/", ChecksumSHA256="0" * 64)
+    bucket.put("data/two", b"v")
+    with pytest.raises(InvalidSpec, match="pins one object, and there are 2 under"):
+        await given.resolve(Key="data/", ChecksumSHA256=hashlib.sha256(b"v").hexdigest())
+
+
 WRONG_PARAMS = [
     ({"Bucket": ""}, "bucket cannot be empty"),
     ({"Bucket": "no/slash"}, "not the name of a bucket"),
     ({"Key": "a/", "VersionID": "v"}, "VersionID pins a single object"),
-    ({"Key": "a*", "ChecksumSHA256": "0" * 64}, "ChecksumSHA256 pins a single object"),
     ({"Key": "a", "Filter": "x"}, "Filter selects among many"),
     ({"Key": "a/", "Filter": "(?=x)"}, "invalid regex pattern"),
     ({"Key": "a/", "Filter": "("}, "invalid regex pattern"),

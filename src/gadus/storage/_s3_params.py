@@ -79,9 +79,8 @@ class S3Params(Wire):
             if self.filter:
                 raise ValueError("Filter selects among many objects, and Key names a single one: end Key in / or *")
             return self
-        for name, value in (("VersionID", self.version_id), ("ChecksumSHA256", self.checksum_sha256)):
-            if value:
-                raise ValueError(f"{name} pins a single object, and Key {self.key!r} names many: give the key of one object")
+        if self.version_id:
+            raise ValueError(f"VersionID pins a single object, and Key {self.key!r} names many: give the key of one object")
         return self
 
     @property

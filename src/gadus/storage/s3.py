@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 from gadus.config import Settings
 from gadus.contracts import Arrivals, Wanted
-from gadus.core.errors import InputUnsafe, NothingMatched, StorageUnavailable
+from gadus.core.errors import InputUnsafe, InvalidSpec, NothingMatched, StorageUnavailable
 from gadus.core.manifest import Item, Manifest
 from gadus.core.tree import check_paths, parents
 from gadus.s3.bucket import Bucket, open_bucket
@@ -123,6 +123,11 @@ def _manifest(params: S3Params, bucket: Bucket, found: Sequence[tuple[Listed, st
     if len(paths) < len(files):
         raise StorageUnavailable(f"{bucket.location.endpoint} lists the same key twice", hint="try again later")
     check_paths(paths, empty)
+    if params.sha256 and len(files) != 1:
+        raise InvalidSpec(
+            [f"ChecksumSHA256 pins one object, and there are {len(files)} under s3://{params.bucket}/{_prefix_of(params)}"],
+            hint="give the key of one object in Key",
+        )
     items = tuple(
         Item(
             key=one.key,
