@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 512 << 10
 """Up to here a body is taken at once, not in chunks."""
-_CHUNK_BYTES = 512 << 10
+_CHUNK_BYTES = 1 << 20
 _OBSTORE_ERRORS = (BaseError, FileNotFoundError, PermissionError)
 _REQUEST_SECONDS = 3600
 # What obstore's paths cannot hold: it would refuse the key, or ask for another one.
