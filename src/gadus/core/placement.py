@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .spec import Constraint, JobSpec
 from .units import format_bytes
 
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 PREFERENCE = "favour_"
 """A constraint on a key with this prefix is a wish: it never rules a node out."""
 
@@ -54,7 +56,7 @@ def _holds(value: str | None, constraint: Constraint) -> bool:
 
 
 def _compares(value: str | None, constraint: Constraint) -> bool:
-    if value is None or not value.lstrip("-").isdigit():
+    if value is None or not _WHOLE.fullmatch(value):
         return False
     limit = int(constraint.values[0])
     return int(value) > limit if constraint.operator == "gt" else int(value) < limit

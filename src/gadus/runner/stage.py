@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Stage:
     def __init__(self, cache: Cache, find_source: FindSource) -> None:
         self._cache = cache
         self._find_source = find_source
+        self._numbers = count()
 
     async def stage(self, inputs: Sequence[InputSource], private: Path, reporter: Reporter) -> list[StagedInput]:
         """
@@ -45,7 +47,7 @@ class Stage:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._one(one, private / f"{id(one):x}", reporter)) for one in inputs]
+                tasks = [group.create_task(self._one(one, private / str(next(self._numbers)), reporter)) for one in inputs]
         except BaseExceptionGroup as failures:
             # The others were cancelled because of the first: it is the one to show.
             raise failures.exceptions[0] from None
