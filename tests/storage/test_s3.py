@@ -317,7 +317,7 @@ async def test_wrong_credentials_are_named_and_never_shown(
 
 
 async def test_a_refused_connection_says_which_endpoint(given: Input) -> None:
-    with pytest.raises(StorageUnavailable, match=r"http://127\.0\.0\.1:1 cannot be reached"):
+    with pytest.raises(StorageUnavailable, match=r"http://127\.0\.0\.1:1 cannot be reached: Connection refused"):
         await given.resolve(Endpoint="http://127.0.0.1:1", Key="k")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -131,8 +132,10 @@ def unreachable(location: Location, cause: BaseException) -> StorageUnavailable:
         return StorageUnavailable(f"{endpoint} has no address: {cause}", hint="check Endpoint and the network")
     if isinstance(cause, TimeoutError):
         return StorageUnavailable(f"{endpoint} does not answer", hint="check Endpoint and the network")
+    number = cause.os_error.errno if isinstance(cause, aiohttp.ClientConnectorError) else None
+    reason = os.strerror(number) if number else str(cause) or type(cause).__name__
     return StorageUnavailable(
-        f"{endpoint} cannot be reached: {cause}", hint="check that the service runs and that Endpoint names its host and port"
+        f"{endpoint} cannot be reached: {reason}", hint="check that the service runs and that Endpoint names its host and port"
     )
 
 
