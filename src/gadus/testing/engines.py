@@ -139,7 +139,6 @@ class EngineSuite(ABC):
 
     async def leftovers(self, execution_id: str) -> Sequence[str]:
         """What is still on this machine of the program of `execution_id`: processes, containers."""
-        raise NotImplementedError
 
     @pytest.fixture
     def settings(self, tmp_path: Path) -> Settings:
