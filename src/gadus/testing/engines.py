@@ -137,6 +137,7 @@ class EngineSuite(ABC):
     def unusable(self) -> Example:
         """Something that this engine can see is not there or cannot be run."""
 
+    @abstractmethod
     async def leftovers(self, execution_id: str) -> Sequence[str]:
         """What is still on this machine of the program of `execution_id`: processes, containers."""
 
