@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -350,3 +351,15 @@ async def test_ten_thousand_objects_take_one_get_each_and_one_list_a_page(hostil
     files = await hostile.files(Key="many/")
     assert files == {f"{number:05}": b"%d" % number for number in range(10_000)}
     assert hostile_s3.requests == {"LIST": 10, "GET": 10_000}
+
+
+async def test_an_object_of_untold_length_is_never_taken_for_an_empty_one(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 200 OK\r\nETag: "1"\r\nConnection: close\r\n\r\n')
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(StorageUnavailable, match="does not say how long"):
+            await Input("bucket", f"http://127.0.0.1:{port}", tmp_path).resolve(Key="k")

@@ -57,10 +57,6 @@ class Conflict(Rejected):
     """Somebody else changed the same job first, or the job has already ended."""
 
 
-class Denied(Rejected):
-    """A policy of this installation forbids it."""
-
-
 class JobFailed(GadusError):
     """The job ran into its own data, program or limits; the same job will fail again."""
 

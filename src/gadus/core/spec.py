@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .units import parse_bytes, parse_cores
+from .units import parse_bytes, parse_cores, parse_sha256
 
 LARGEST_COUNT = 100_000
 """More executions of one job than this is taken for a mistake."""
@@ -37,6 +37,10 @@ def _without_nul(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 Trimmed = Annotated[str, AfterValidator(_without_nul), AfterValidator(str.strip)]
+
+
+Sha256 = Annotated[str, AfterValidator(lambda text: parse_sha256(text) if text else "")]
+"""A pinned digest, given in hex or base64 and kept as lower-case hex; empty when nothing is pinned."""
 
 
 class NetworkType(StrEnum):

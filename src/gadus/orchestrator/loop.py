@@ -94,7 +94,8 @@ class Loop:
 
     def _stop(self, execution_id: str) -> None:
         task = self._running.get(execution_id)
-        if task is not None and task is not asyncio.current_task():
+        # Once: a second cancellation would interrupt the cleaning up after the first.
+        if task is not None and task is not asyncio.current_task() and not task.cancelling():
             task.cancel()
 
     async def _one(self, group: asyncio.TaskGroup, place: Place) -> None:
@@ -154,8 +155,8 @@ class Loop:
                 self._watcher.changed(held)
             if self._job.state.final:
                 # Also what still waits for room, which no Stop names.
-                for task in self._running.values():
-                    task.cancel()
+                for execution_id in self._running:
+                    self._stop(execution_id)
             await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from gadus.core.errors import StorageUnavailable
+
 from . import listing
 from .credentials import Chain
 from .diagnose import Question, explain
@@ -34,7 +36,11 @@ class Bucket:
         answer = await self.ask("HEAD", key, query=query)
         if not answer.good:
             raise await explain(self, Question(key=key, version_id=version_id), answer)
-        size_bytes = int(answer.headers.get("content-length", "0"))
+        length = answer.headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit()):
+            # Taken for 0, it would make an empty file of an object.
+            raise StorageUnavailable(f"{self.location.endpoint} does not say how long s3://{self.location.bucket}/{key} is")
+        size_bytes = int(length)
         if answer.headers.get("content-type", "").startswith(_DIRECTORY_TYPE) and size_bytes == 0:
             return None
         return Listed(
@@ -42,7 +48,6 @@ class Bucket:
             size_bytes=size_bytes,
             etag=answer.headers.get("etag", ""),
             version_id=version_id or _real_version(answer.headers.get("x-amz-version-id", "")),
-            storage_class=answer.headers.get("x-amz-storage-class", ""),
         )
 
     async def pages(self, prefix: str) -> AsyncIterator[list[Listed]]:

@@ -22,7 +22,6 @@ class Listed:
     size_bytes: int
     etag: str = ""
     version_id: str = ""
-    storage_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +98,8 @@ class Guard:
 
 def _listed(entry: ET.Element, space: str, encoded: bool) -> Listed:
     key = size = None
-    etag = storage_class = ""
-    key_tag, size_tag, etag_tag, class_tag = f"{space}Key", f"{space}Size", f"{space}ETag", f"{space}StorageClass"
+    etag = ""
+    key_tag, size_tag, etag_tag = f"{space}Key", f"{space}Size", f"{space}ETag"
     for child in entry:
         if child.tag == key_tag:
             key = child.text
@@ -108,13 +107,11 @@ def _listed(entry: ET.Element, space: str, encoded: bool) -> Listed:
             size = int(child.text or "")
         elif child.tag == etag_tag:
             etag = child.text or ""
-        elif child.tag == class_tag:
-            storage_class = child.text or ""
     if not key or size is None or size < 0:
         raise ValueError(key)
     if encoded and ("%" in key or "+" in key):
         key = unquote_plus(key, errors="surrogateescape")
-    return Listed(key, size, etag, storage_class=storage_class)
+    return Listed(key, size, etag)
 
 
 def _first_outside(objects: Iterable[Listed], prefix: str) -> str | None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import re2
 from pydantic import Field, field_validator, model_validator
 
-from gadus.core.spec import Wire
-from gadus.core.units import parse_sha256
+from gadus.core.spec import Sha256, Wire
 
 _LONGEST_KEY_BYTES = 1024
 _LONGEST_FILTER_BYTES = 1024
@@ -27,7 +25,7 @@ class S3Params(Wire):
     region: str = Field("", alias="Region")
     endpoint: str = Field("", alias="Endpoint")
     version_id: str = Field("", alias="VersionID")
-    checksum_sha256: str = Field("", alias="ChecksumSHA256")
+    sha256: Sha256 = Field("", alias="ChecksumSHA256")
     addressing_style: Literal["", "path", "virtual"] = Field("", alias="AddressingStyle")
     request_payer: Literal["", "requester"] = Field("", alias="RequestPayer")
     anonymous: bool = Field(False, alias="Anonymous")
@@ -66,13 +64,6 @@ class S3Params(Wire):
             raise ValueError("must have no user, password, query or fragment: credentials come from the environment")
         return endpoint
 
-    @field_validator("checksum_sha256")
-    @classmethod
-    def _checksum_is_a_digest(cls, text: str) -> str:
-        if text:
-            parse_sha256(text)
-        return text
-
     @model_validator(mode="after")
     def _only_an_object_is_pinned(self) -> Self:
         if self.names_one_object:
@@ -97,11 +88,6 @@ class S3Params(Wire):
     def wanted(self) -> re2.Pattern | None:
         """The compiled filter, or None: to be searched in what follows the prefix."""
         return _compiled(self.filter) if self.filter else None
-
-    @cached_property
-    def sha256(self) -> str:
-        """The pinned digest as lower-case hex, or ""."""
-        return parse_sha256(self.checksum_sha256) if self.checksum_sha256 else ""
 
 
 def _compiled(pattern: str) -> re2.Pattern:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from typing import BinaryIO
 
 from pydantic import Field, field_validator
@@ -16,8 +15,7 @@ from gadus.config import Settings
 from gadus.contracts import Arrivals, Wanted
 from gadus.core.errors import ChecksumMismatch, InputChanged, InputUnreadable, StorageUnavailable
 from gadus.core.manifest import Item, Manifest, digest_of
-from gadus.core.spec import Wire
-from gadus.core.units import parse_sha256
+from gadus.core.spec import Sha256, Wire
 
 from ._web import Answer, Tries, Web, shown, url_of
 
@@ -31,7 +29,7 @@ class UrlParams(Wire):
     """What the author of a job says of an input from the web."""
 
     url: str = Field("", alias="URL", validate_default=True)
-    checksum_sha256: str = Field("", alias="ChecksumSHA256")
+    sha256: Sha256 = Field("", alias="ChecksumSHA256")
 
     @field_validator("url")
     @classmethod
@@ -49,22 +47,10 @@ class UrlParams(Wire):
             raise ValueError("the URL names no host")
         return text
 
-    @field_validator("checksum_sha256")
-    @classmethod
-    def _checksum_is_a_digest(cls, text: str) -> str:
-        if text:
-            parse_sha256(text)
-        return text
-
     @property
     def address(self) -> URL:
         """Where to ask; what follows # is the reader's own."""
         return url_of(self.url.partition("#")[0])
-
-    @cached_property
-    def sha256(self) -> str:
-        """The pinned digest as lower-case hex, or ""."""
-        return parse_sha256(self.checksum_sha256) if self.checksum_sha256 else ""
 
 
 class Source:
