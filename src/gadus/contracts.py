@@ -13,17 +13,16 @@ Promises that bind every implementation:
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from gadus.core.job import Job, Outcome, Phase, Place
-from gadus.core.manifest import Item, Manifest
+from gadus.core.job import Job, Outcome, Phase, Pin, Place
+from gadus.core.manifest import Item
 from gadus.core.placement import Node
 from gadus.core.spec import InputSource, NetworkType, Task
 
@@ -48,11 +47,17 @@ class Reporter(Protocol):
     def phase(self, phase: Phase) -> None:
         """The execution entered `phase`; `Phase.STAGING` covers staging and preparing, which run side by side."""
 
-    def found(self, target: str, objects: int, size_bytes: int, cached_bytes: int) -> None:
-        """The input for `target` is known: how much it is, and how much of it is already here."""
+    def found(self, objects: int, size_bytes: int) -> None:
+        """So much more of the inputs is known."""
 
-    def staged(self, objects: int, size_bytes: int) -> None:
-        """So many more objects are whole, so many more bytes arrived."""
+    def pinned(self, pin: Pin) -> None:
+        """One input of the job is known whole: from now on it is exactly this, for every execution."""
+
+    def found_whole(self) -> None:
+        """One more input is known to its end."""
+
+    def staged(self, objects: int, size_bytes: int, *, cached: bool = False) -> None:
+        """So many more objects are whole, so many more bytes are here: they arrived, or were `cached`."""
 
     def preparing(self, what: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
         """The engine works on `what`, e.g. "pulling busybox"; totals are 0 while unknown."""
@@ -64,51 +69,112 @@ class Reporter(Protocol):
         """The program wrote `data`."""
 
 
+class Silent:
+    """A `Reporter` to whom nothing matters."""
+
+    def phase(self, phase: Phase) -> None:
+        """Not told on."""
+
+    def found(self, objects: int, size_bytes: int) -> None:
+        """Not told on."""
+
+    def pinned(self, pin: Pin) -> None:
+        """Not told on."""
+
+    def found_whole(self) -> None:
+        """Not told on."""
+
+    def staged(self, objects: int, size_bytes: int, *, cached: bool = False) -> None:
+        """Not told on."""
+
+    def preparing(self, what: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
+        """Not told on."""
+
+    def prepared(self) -> None:
+        """Not told on."""
+
+    def output(self, stream: Stream, data: bytes) -> None:
+        """Not told on."""
+
+
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One object of a manifest, and the new file that is to hold it."""
+class Found:
+    """
+    Some more of what an input consists of.
 
-    item: Item
-    into: Path
+    `location` names the place the keys belong to, without secrets, e.g. ``s3://bucket@https://host``; it is the same for
+    every object of an input. `directories` are directories to make even if they stay empty, relative to the target.
+    """
 
-    def create(self) -> BinaryIO:
-        """The new file `into`, empty and open; nobody else may write to it."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.fdopen(os.open(self.into, flags, 0o444), "wb")
+    location: str
+    items: Sequence[Item]
+    directories: Sequence[str] = ()
 
 
-class Arrivals(Protocol):
-    """How a source tells what has come."""
+class Slot(Protocol):
+    """
+    The file for one object: held by this process alone, seen by nobody before it is whole.
 
-    def received(self, size_bytes: int) -> None:
-        """So many more bytes are on disk (negative when a part had to be given up)."""
+    Every method may be called from any thread.
+    """
 
-    def whole(self, wanted: Wanted, sha256: str = "") -> None:
-        """The file `wanted.into` is complete and checked; `sha256` in hex when it was computed."""
+    @property
+    def item(self) -> Item:
+        """The object that is to fill it."""
+
+    @property
+    def handle(self) -> int:
+        """An open descriptor, for reading and writing at any offset."""
+
+    @property
+    def missing(self) -> Sequence[tuple[int, int]]:
+        """
+        The stretches that are not here yet, as (offset, end), in order.
+
+        The whole object at first; less when an earlier run was cut short. The end is -1 when the size is not known.
+        """
+
+    def wrote(self, offset: int, end: int) -> None:
+        """The bytes from `offset` to `end` are in the file."""
+
+    def whole(self, *, sha256: str = "", checksum: str = "") -> None:
+        """
+        Everything is in the file and was checked; from here on it is read-only, and the handle is closed.
+
+        `sha256` in hex, and `checksum` as ``algorithm:hex``, were computed from the bytes received.
+        """
+
+    def spoil(self) -> None:
+        """What is in the file is not the object: nobody may continue from it. The handle is closed."""
 
 
 class Source(Protocol[Params_contra]):
     """
     A place that inputs come from: ``storage/<name>.py``, class `Source`.
 
-    The class attribute `Params` is the pydantic model of ``Source.Params`` in a job, checked at submission.
+    The class attribute `Params` is the model of ``Source.Params`` in a job, checked at submission.
     """
 
-    async def resolve(self, params: Params_contra) -> Manifest:
+    def resolve(self, params: Params_contra) -> AsyncGenerator[Found]:
         """
-        The exact objects that `params` name now; every path in it is safe and unique.
+        The exact objects that `params` name now, in an order that does not change while they do not; at least one `Found`.
 
         Nothing is downloaded. Raises NothingMatched, InputUnreadable, InputUnsafe, StorageUnavailable.
         """
 
-    async def fetch(self, params: Params_contra, manifest: Manifest, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
+    async def check_access(self, params: Params_contra) -> None:
         """
-        Write every wanted object, whole, to its file, and tell `arrivals` as each is done.
+        Ask the service whether this process may read what `params` name: one small request.
 
-        `wanted` is a subset of ``manifest.items``; no file of it exists yet, their directory does. A file told as whole
-        has exactly the size, version and digest that its item says, and nobody may write to it (mode 0444). On any other
-        exit files may be partial: the caller removes them.
-        Raises InputChanged, ChecksumMismatch, InputUnreadable, DiskFull, StorageUnavailable.
+        For objects that were resolved before and are here already. Raises InputUnreadable, StorageUnavailable.
+        """
+
+    async def fetch(self, params: Params_contra, slots: AsyncIterator[Slot]) -> None:
+        """
+        Fill every slot with its object: exactly the size, version and digest that its item says.
+
+        Takes slots as it has room for them; on return all are whole. On any other exit some may be partial.
+        Raises InputChanged, ChecksumMismatch, InputUnreadable, StorageUnavailable, OSError of the local disk.
         """
 
 
@@ -156,6 +222,20 @@ class Backend(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """
+    What an engine can say of a program before anything is done for it.
+
+    `ready`: it could start at once, with nothing to pull or compile. `notes` say in what state engine and program are, one
+    line each; `problems` say why it cannot run, each with the way out.
+    """
+
+    ready: bool
+    notes: Sequence[str] = ()
+    problems: Sequence[str] = ()
+
+
 class Engine(Protocol):
     """
     A way to run programs: ``engines/<name>.py``, class `Engine`, made with the `Settings`.
@@ -165,6 +245,13 @@ class Engine(Protocol):
 
     def program_inputs(self, params: BaseModel, task: Task) -> Sequence[InputSource]:
         """What must be on this machine before `prepare`: e.g. the module of a WASM job. Not seen by the program."""
+
+    async def examine(self, program: Program) -> Examined:
+        """
+        Look whether the program could run here, and change nothing: neither pull nor compile.
+
+        Of `program.files` only those need to be given that are on this machine already. What it finds is never raised.
+        """
 
     async def prepare(self, program: Program, reporter: Reporter) -> None:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal
@@ -14,14 +14,18 @@ from pydantic import BaseModel
 from gadus.backends.local import Backend
 from gadus.core.check import check
 from gadus.core.errors import InvalidSpec
-from gadus.core.job import Job, Outcome, Place
+from gadus.core.job import Failure, Job, Outcome, Place
 from gadus.core.jobfile.decode import decode_params
+from gadus.core.partition import InputParams
+from gadus.core.plan import Placing, Plan
 from gadus.core.spec import InputSource, JobSpec, SpecConfig
+from gadus.manifests import Manifests
 from gadus.orchestrator.service import Service
 from gadus.orchestrator.store import Store
 from gadus.runner.cache import Cache
 from gadus.runner.claim import held
 from gadus.runner.execute import Runner
+from gadus.runner.plan import Planner, Told
 from gadus.runner.stage import Stage
 
 from . import plugins
@@ -34,7 +38,7 @@ def open_service(settings: Settings) -> Iterator[Service]:
     """The service of this data directory, in this process."""
     parts = _Parts(settings)
     with Store(settings.store_path) as store:
-        yield Service(settings, store, Backend(settings, parts.execute), parts.checked, held)
+        yield Service(settings, store, Backend(settings, parts.execute), parts.checked, parts.plan, held)
 
 
 def params_model(kind: Literal["engine", "source"], name: str) -> type[BaseModel]:
@@ -59,6 +63,11 @@ class _Parts:
     async def execute(self, job: Job, place: Place, reporter: Reporter) -> Outcome:
         """Run one execution here."""
         return await self._runner.execute(job, place, reporter)
+
+    async def plan(self, spec: JobSpec, placing: Placing, problems: Sequence[Failure], told: Told) -> Plan:
+        """What would become of a job on this machine."""
+        planner = Planner(self._settings, self._cache, self._manifests, self.source, self.engine)
+        return await planner.plan(spec, placing, problems, told)
 
     def checked(self, spec: JobSpec) -> JobSpec:
         """The spec with canonical params of every plugin it names. Raises InvalidSpec with all problems."""
@@ -88,7 +97,7 @@ class _Parts:
             self._engines[name.lower()] = found(self._settings)
         return self._engines[name.lower()], found.Params
 
-    def source(self, name: str) -> tuple[Source[Any], type[BaseModel]]:
+    def source(self, name: str) -> tuple[Source[Any], type[InputParams]]:
         """The source for a type name, made once, with the model of its params."""
         found = plugins.load("storage", name)
         if name.lower() not in self._sources:
@@ -106,7 +115,15 @@ class _Parts:
 
     @cached_property
     def _runner(self) -> Runner:
-        return Runner(self._settings, Stage(Cache(self._settings.cache_dir), self.source), self.engine)
+        return Runner(self._settings, Stage(self._cache, self._manifests, self.source), self.engine)
+
+    @cached_property
+    def _cache(self) -> Cache:
+        return Cache(self._settings.cache_dir, limit_bytes=self._settings.cache_limit_bytes)
+
+    @cached_property
+    def _manifests(self) -> Manifests:
+        return Manifests(self._settings.manifests_dir)
 
 
 def _canonical(config: SpecConfig, params: BaseModel) -> SpecConfig:

@@ -79,6 +79,8 @@ def test_alias_is_the_uri() -> None:
         (("onempty", "on-empty"), {"OnEmpty": "v"}),
         (("addressingstyle", "addressing_style"), {"AddressingStyle": "v"}),
         (("endpoint",), {"Endpoint": "v"}),
+        (("mode", "Mode"), {"Mode": "v"}),
+        (("checksummanifest", "checksum-manifest", "ChecksumManifest"), {"ChecksumManifest": "v"}),
     ],
 )
 def test_options_have_bacalhaus_spellings_in_any_case(options: tuple[str, ...], params: dict[str, str]) -> None:
@@ -88,10 +90,20 @@ def test_options_have_bacalhaus_spellings_in_any_case(options: tuple[str, ...], 
 
 def test_every_option_is_one_of_the_source() -> None:
     text = "s3://abc/k,opt=region=r,opt=endpoint=https://s3.example.com,opt=versionid=v,opt=anonymous=yes,opt=onempty=allow"
-    text += f",opt=checksum256={'0' * 64},opt=requestpayer=requester,opt=addressingstyle=path"
+    text += f",opt=checksum256={'0' * 64},opt=requestpayer=requester,opt=addressingstyle=path,opt=mode=copy,opt=rw=true"
+    text += ",opt=partition=object"
     params = parse_input(text).source.params
     assert params["Anonymous"] is True
     decode_params(plugins.load("storage", "s3").Params, params, "Params")
+    manifest = parse_input("s3://abc/k/,opt=checksummanifest=s3://abc/k/SHA256SUMS").source.params
+    decode_params(plugins.load("storage", "s3").Params, manifest, "Params")
+
+
+@pytest.mark.parametrize("option", ["readwrite", "ReadWrite", "read-write", "read_write", "rw"])
+def test_a_program_may_get_its_own_copy_of_any_input(option: str) -> None:
+    for uri in ("s3://b/k", "https://h/f.csv"):
+        assert parse_input(f"{uri},opt={option}=true").source.params["ReadWrite"] is True
+        assert parse_input(f"{uri},opt={option}=no").source.params["ReadWrite"] is False
 
 
 @pytest.mark.parametrize(
@@ -128,6 +140,9 @@ def test_urls_are_downloads(text: str, url: str, target: str) -> None:
         ("s3://b/k,opt=regio=x", 'unknown option "regio" for storage s3; did you mean region?'),
         ("https://h/f,opt=region=x", 'unknown option "region" for storage urlDownload'),
         ("s3://b/k,opt=anonymous=maybe", "'maybe' is neither true nor false"),
+        ("s3://b/k,opt=rw=maybe", "'maybe' is neither true nor false"),
+        ("s3://b/k,opt=partiton=object", 'unknown option "partiton" for storage s3; did you mean partition?'),
+        ("https://h/f,opt=partition=object", 'unknown option "partition" for storage urlDownload'),
         ("s3://b/k:/in,dst=/out", "has two paths, /in and /out"),
         ('"s3://b', "cannot be read"),
         ("s3://b/\0", "null character"),
@@ -161,6 +176,7 @@ def test_two_inputs_at_the_default_place_are_reported_with_the_way_out() -> None
     ).map("".join)
 )
 @example("s3://b/k,opt=x=")
+@example("s3://b/k,opt=partition=substring:9:1")
 @example('""')
 @example("\r")
 def test_any_input_text_is_an_input_or_refused(text: str) -> None:

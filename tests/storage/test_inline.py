@@ -12,10 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from gadus.config import settings_from
+from gadus.contracts import Found
 from gadus.core.errors import InputChanged, InputUnreadable, InputUnsafe
-from gadus.core.manifest import Manifest
 from gadus.storage.inline import LARGEST_TREE_BYTES, InlineParams, Source
-from gadus.testing.sources import Arrived, Offer, SourcePromises, content_of, fetch_into
+from gadus.testing.sources import Offer, SourcePromises, content_of, fetch_into, fetch_items, resolved
 
 TREE = {"a.txt": b"alpha", "deep/er/b.bin": bytes(range(256)), "empty": b""}
 
@@ -45,20 +45,24 @@ def of_type(kind: bytes, name: str = "x", linkname: str = "") -> tarfile.TarInfo
     return info
 
 
-async def resolve(asked: InlineParams) -> Manifest:
-    return await Source(settings_from()).resolve(asked)
+async def resolve(asked: InlineParams) -> Found:
+    (found,) = await resolved(Source(settings_from()), asked)
+    return found
 
 
 class TestTree(SourcePromises):
     @pytest.fixture
     def offer(self) -> Offer:
-        return Offer(Source(settings_from()), packed(tar(*TREE.items())), TREE, packed(b"no archive at all"))
+        return Offer(
+            Source(settings_from()), packed(tar(*TREE.items())), TREE, packed(b"no archive at all"), asks_somebody=False
+        )
 
 
 class TestFile(SourcePromises):
     @pytest.fixture
     def offer(self) -> Offer:
-        return Offer(Source(settings_from()), params("data:,hello%20you"), {"": b"hello you"}, packed(b"no archive"))
+        source, asked, content = Source(settings_from()), params("data:,hello%20you"), {"": b"hello you"}
+        return Offer(source, asked, content, packed(b"no archive"), asks_somebody=False)
 
 
 @pytest.mark.parametrize(
@@ -73,10 +77,10 @@ class TestFile(SourcePromises):
     ],
 )
 async def test_data_url_is_one_file_at_the_target_itself(url: str, content: bytes, tmp_path: Path) -> None:
-    manifest, _ = await fetch_into(tmp_path, Source(settings_from()), params(url))
-    assert [item.path for item in manifest.items] == [""]
-    assert content_of(tmp_path) == {"file": content}
-    assert manifest.pinned
+    (slot,) = await fetch_into(tmp_path / "in", Source(settings_from()), params(url))
+    assert slot.item.path == ""
+    assert content_of(tmp_path / "in") == {"file": content}
+    assert slot.item.pinned
 
 
 @pytest.mark.parametrize(
@@ -102,16 +106,16 @@ def test_more_data_than_the_limit_is_refused_at_submission() -> None:
 async def test_archive_of_a_directory_keeps_its_empty_directories() -> None:
     made_by_tar = tar((of_type(tarfile.DIRTYPE, "."), b""), (of_type(tarfile.DIRTYPE, "./full/"), b""), ("./full/x", b"1"),
                       (of_type(tarfile.DIRTYPE, "./none/"), b""))  # fmt: skip
-    manifest = await resolve(packed(made_by_tar))
-    assert [item.path for item in manifest.items] == ["full/x"]
-    assert manifest.directories == ("none",)
+    found = await resolve(packed(made_by_tar))
+    assert [item.path for item in found.items] == ["full/x"]
+    assert found.directories == ("none",)
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 async def test_every_form_of_tar_is_read(form: int) -> None:
     name = "d/" * 30 + "grüße.txt"
-    manifest = await resolve(packed(tar((name, b"x"), form=form)))
-    assert [item.path for item in manifest.items] == [name]
+    found = await resolve(packed(tar((name, b"x"), form=form)))
+    assert [item.path for item in found.items] == [name]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,11 @@ async def test_archive_cut_short_or_of_something_else_is_unreadable() -> None:
 
 
 async def test_data_other_than_what_was_resolved_is_not_fetched(tmp_path: Path) -> None:
-    manifest = await resolve(params("data:,before"))
-    with pytest.raises(InputChanged):
-        await Source(settings_from()).fetch(params("data:,after"), manifest, [], Arrived())
-    assert content_of(tmp_path) == {}
+    for before, after in (
+        (params("data:,before"), params("data:,after")),
+        (packed(tar(("a", b"1"))), packed(tar(("b", b"1")))),
+    ):
+        found = await resolve(before)
+        with pytest.raises(InputChanged):
+            await fetch_items(tmp_path / "in", Source(settings_from()), after, found.items)
+        assert content_of(tmp_path) == {}

@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,12 +15,11 @@ from pydantic import ValidationError
 from website import Handler, Site, answers, in_chunks, serves, website
 
 from gadus.config import settings_from
-from gadus.contracts import Wanted
 from gadus.core.errors import ChecksumMismatch, InputChanged, InputUnreadable, StorageUnavailable
-from gadus.core.manifest import Manifest
 from gadus.storage import _web
 from gadus.storage.urldownload import Source, UrlParams
-from gadus.testing.sources import Arrived, Offer, SourcePromises
+from gadus.testing.slots import FileSlot
+from gadus.testing.sources import Offer, SourcePromises, content_of, resolved
 
 BODY = os.urandom(300_000)
 SHA256 = hashlib.sha256(BODY)
@@ -80,7 +78,7 @@ def test_checksum_is_hex_or_base64_of_32_bytes() -> None:
 async def test_file_is_named_by_the_last_part_of_the_url(site: Site, path: str, name: str) -> None:
     handler = serves(b"x", **{"Content-Disposition": 'attachment; filename="other"'})
     site.handlers |= dict.fromkeys(["/a/file.csv", "/a/b c.txt", "/a/", "/x/..", "/", "/a/../b"], handler)
-    (item,) = (await site.resolve(path)).items
+    item = await site.resolve(path)
     assert item.path == name
 
 
@@ -96,7 +94,7 @@ async def test_file_is_named_by_the_last_part_of_the_url(site: Site, path: str, 
 async def test_after_a_redirect_the_server_names_the_file(site: Site, disposition: str, name: str) -> None:
     site.handlers["/latest"] = answers(302, Location="v2/final.bin?x=1")
     site.handlers["/v2/final.bin"] = serves(b"x", **({"Content-Disposition": disposition} if disposition else {}))
-    (item,) = (await site.resolve("/latest")).items
+    item = await site.resolve("/latest")
     assert item.path == name
 
 
@@ -141,8 +139,8 @@ async def test_signature_in_the_url_is_sent_as_written_and_never_shown(site: Sit
     assert set(seen) == {"/%6b+%C3%A9?X-Sig=a%2Fb%2B+secret&e=%7e"}
     assert "secret" not in caught.value.message + caught.value.hint
     site.handlers["/k+é"] = serves(b"x", ETag='"1"')
-    manifest = await site.resolve("/%6b+%C3%A9?X-Sig=secret")
-    assert "secret" not in repr(manifest)
+    found = await resolved(Source(settings_from()), site.params("/%6b+%C3%A9?X-Sig=secret"))
+    assert "secret" not in repr(found)
 
 
 async def test_server_without_head_is_asked_with_get(site: Site, tmp_path: Path) -> None:
@@ -152,16 +150,17 @@ async def test_server_without_head_is_asked_with_get(site: Site, tmp_path: Path)
         return web.Response(status=405) if request.method == "HEAD" else await whole(request)
 
     site.handlers["/f"] = handle
-    (item,) = (await site.resolve("/f")).items
+    item = await site.resolve("/f")
     assert (item.size_bytes, item.etag) == (len(BODY), '"1"')
     assert await site.fetched("/f", tmp_path) == {"f": BODY}
 
 
 async def test_server_that_tells_no_size_still_gives_its_file(site: Site, tmp_path: Path) -> None:
     site.handlers["/f"] = in_chunks(BODY)
-    manifest = await site.resolve("/f")
-    assert (manifest.items[0].size_bytes, manifest.pinned) == (-1, False)
-    assert await site.fetched("/f", tmp_path) == {"f": BODY}
+    item = await site.resolve("/f")
+    assert (item.size_bytes, item.pinned) == (-1, False)
+    slot = await site.fetch("/f", item, tmp_path / "in")
+    assert (content_of(tmp_path / "in"), slot.sha256) == ({"f": BODY}, SHA256.hexdigest())
 
 
 async def test_weak_etag_pins_nothing(site: Site) -> None:
@@ -173,35 +172,48 @@ async def test_weak_etag_pins_nothing(site: Site) -> None:
 
 async def test_broken_transfer_goes_on_where_it_was(site: Site, tmp_path: Path) -> None:
     site.handlers["/f"] = serves(BODY, breaks_after=70_000, ETag='"1"')
-    arrived = Arrived()
-    manifest = await site.resolve("/f")
-    await _fetch(site, manifest, tmp_path / "f", arrived)
-    assert (tmp_path / "f").read_bytes() == BODY
+    slot = await site.fetch("/f", await site.resolve("/f"), tmp_path / "in")
+    assert content_of(tmp_path / "in") == {"f": BODY}
     gets = [request for request in site.asked if request.method == "GET"]
     assert len(gets) >= 5
     assert all(request.headers["If-Range"] == '"1"' for request in gets[1:])
-    assert arrived.size_bytes == len(BODY)
+    assert sum(end - offset for offset, end in slot.written) == len(BODY)
 
 
-async def test_broken_transfer_without_etag_starts_again_and_takes_back_what_it_counted(site: Site, tmp_path: Path) -> None:
+async def test_broken_transfer_without_etag_starts_again(site: Site, tmp_path: Path) -> None:
     breaking, whole = serves(BODY, breaks_after=70_000), serves(BODY)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await (whole if len(site.asked) > 3 else breaking)(request)
 
     site.handlers["/f"] = handle
-    manifest, arrived = await site.resolve("/f"), Arrived()
-    await _fetch(site, manifest, tmp_path / "f", arrived)
-    assert (tmp_path / "f").read_bytes() == BODY
-    assert arrived.size_bytes == len(BODY)
+    assert await site.fetched("/f", tmp_path / "in") == {"f": BODY}
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": '"1"', "Accept-Ranges": "none"}], ids=["no etag", "no ranges"])
+async def test_partial_file_is_fetched_anew_where_the_server_cannot_continue(
+    site: Site, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    """1. An earlier run left bytes that may be of another file. 2. They are written over, from the start."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=BODY, headers=headers)
+
+    site.handlers["/f"] = handle
+    item = await site.resolve("/f")
+    slot = FileSlot(item, tmp_path / "whole", tmp_path / "partial", {0: bytes(70_000), 100_000: bytes(70_000)})
+    await _fetch_slot(site, slot)
+    assert (tmp_path / "whole").read_bytes() == BODY
+    assert slot.sha256 == SHA256.hexdigest()
 
 
 async def test_transfer_that_never_gets_further_is_given_up(site: Site, tmp_path: Path) -> None:
     site.handlers["/f"] = serves(BODY, breaks_after=1000)
-    manifest = await site.resolve("/f")
+    item = await site.resolve("/f")
     with pytest.raises(StorageUnavailable):
-        await _fetch(site, manifest, tmp_path / "f", Arrived())
+        await site.fetch("/f", item, tmp_path / "in")
     assert len(site.asked) <= 2 + _web.MOST_FRUITLESS_TRIES
+    assert content_of(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -209,16 +221,16 @@ async def test_transfer_that_never_gets_further_is_given_up(site: Site, tmp_path
 )  # fmt: skip
 async def test_file_that_was_replaced_after_it_was_found_is_named(site: Site, tmp_path: Path, now: Handler) -> None:
     site.handlers["/f"] = serves(BODY, ETag='"1"')
-    manifest = await site.resolve("/f")
+    item = await site.resolve("/f")
     site.handlers["/f"] = now
     with pytest.raises(InputChanged):
-        await _fetch(site, manifest, tmp_path / "f", Arrived())
+        await site.fetch("/f", item, tmp_path / "in")
 
 
 async def test_file_that_is_replaced_while_it_is_resumed_is_never_mixed(site: Site, tmp_path: Path) -> None:
     """1. The first half arrives. 2. The file is replaced. 3. The rest is asked for: no byte of it is taken."""
     site.handlers["/f"] = serves(BODY, ETag='"1"')
-    manifest = await site.resolve("/f")
+    item = await site.resolve("/f")
     before, after = serves(BODY, breaks_after=70_000, ETag='"1"'), serves(BODY[::-1], ETag='"2"')
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -226,7 +238,7 @@ async def test_file_that_is_replaced_while_it_is_resumed_is_never_mixed(site: Si
 
     site.handlers["/f"] = handle
     with pytest.raises(InputChanged):
-        await _fetch(site, manifest, tmp_path / "f", Arrived())
+        await site.fetch("/f", item, tmp_path / "in")
 
 
 async def test_body_of_another_size_than_the_server_said_is_not_taken(site: Site, tmp_path: Path) -> None:
@@ -255,7 +267,8 @@ async def test_pinned_checksum_is_checked(site: Site, tmp_path: Path) -> None:
     assert await site.fetched("/f", tmp_path / "1", ChecksumSHA256=right) == {"f": BODY}
     assert (await site.resolve("/f", ChecksumSHA256=right)).pinned
     with pytest.raises(ChecksumMismatch, match=right):
-        await site.fetched("/f", tmp_path / "2", ChecksumSHA256="0" * 64)
+        await site.fetched("/f", tmp_path / "2" / "in", ChecksumSHA256="0" * 64)
+    assert content_of(tmp_path / "2") == {}
 
 
 async def test_server_errors_are_tried_again(site: Site, tmp_path: Path) -> None:
@@ -286,12 +299,23 @@ async def test_server_that_is_not_there_or_speaks_no_http_may_be_tried_later(sit
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(StorageUnavailable):
-            await Source(settings_from()).resolve(UrlParams.model_validate({"URL": f"http://127.0.0.1:{port}/f?secret"}))
+            await resolved(Source(settings_from()), UrlParams.model_validate({"URL": f"http://127.0.0.1:{port}/f?secret"}))
     with pytest.raises(StorageUnavailable) as caught:
-        await Source(settings_from()).resolve(UrlParams.model_validate({"URL": f"http://127.0.0.1:{port}/f?secret"}))
+        await resolved(Source(settings_from()), UrlParams.model_validate({"URL": f"http://127.0.0.1:{port}/f?secret"}))
     assert "secret" not in caught.value.message
 
 
-async def _fetch(site: Site, manifest: Manifest, into: Path, arrived: Any) -> None:
-    source = Source(settings_from())
-    await source.fetch(site.params("/f"), manifest, [Wanted(manifest.items[0], into)], arrived)
+async def test_access_is_asked_with_one_small_request(site: Site) -> None:
+    site.handlers["/f"] = serves(BODY, ETag='"1"')
+    await Source(settings_from()).check_access(site.params("/f"))
+    assert [request.method for request in site.asked] == ["HEAD"]
+    site.handlers["/f"] = answers(403)
+    with pytest.raises(InputUnreadable):
+        await Source(settings_from()).check_access(site.params("/f"))
+
+
+async def _fetch_slot(site: Site, slot: FileSlot) -> None:
+    async def slots() -> AsyncIterator[FileSlot]:
+        yield slot
+
+    await Source(settings_from()).fetch(site.params("/f"), slots())

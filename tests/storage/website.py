@@ -12,9 +12,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gadus.config import settings_from
-from gadus.core.manifest import Manifest
+from gadus.core.manifest import Item
 from gadus.storage.urldownload import Source, UrlParams
-from gadus.testing.sources import content_of, fetch_into
+from gadus.testing.slots import FileSlot
+from gadus.testing.sources import content_of, fetch_into, fetch_items, items_of, resolved
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,12 +34,18 @@ class Site:
     def params(self, path: str, **more: str) -> UrlParams:
         return UrlParams.model_validate({"URL": self.url(path), **more})
 
-    async def resolve(self, path: str, **more: str) -> Manifest:
-        return await Source(settings_from()).resolve(self.params(path, **more))
+    async def resolve(self, path: str, **more: str) -> Item:
+        (item,) = items_of(await resolved(Source(settings_from()), self.params(path, **more)))
+        return item
 
     async def fetched(self, path: str, into: Path, **more: str) -> dict[str, bytes]:
         await fetch_into(into, Source(settings_from()), self.params(path, **more))
         return content_of(into)
+
+    async def fetch(self, path: str, item: Item, into: Path) -> FileSlot:
+        """Only the second half: `item` was resolved before."""
+        (slot,) = await fetch_items(into, Source(settings_from()), self.params(path), [item])
+        return slot
 
 
 @asynccontextmanager
@@ -61,17 +68,17 @@ def serves(body: bytes, *, breaks_after: int = 0, **headers: str) -> Handler:
     """A file with ranges; every GET breaks off after so many bytes."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        start, status = 0, 200
-        wanted = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        start, end, status = 0, len(body), 200
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         if wanted and "ETag" in headers and request.headers.get("If-Range") == headers["ETag"]:
-            start, status = int(wanted[1]), 206
-        response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(body) - start)})
+            start, end, status = int(wanted[1]), int(wanted[2] or len(body) - 1) + 1, 206
+        response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(end - start)})
         if status == 206:
-            response.headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(body)}"
         await response.prepare(request)
         if request.method == "GET":
-            await response.write(body[start : start + breaks_after] if breaks_after else body[start:])
-            if breaks_after and start + breaks_after < len(body):
+            await response.write(body[start : min(start + breaks_after, end)] if breaks_after else body[start:end])
+            if breaks_after and start + breaks_after < end:
                 assert request.transport is not None
                 request.transport.close()
         return response

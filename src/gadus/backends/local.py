@@ -6,25 +6,32 @@ import asyncio
 import os
 import platform
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from gadus.config import Settings
 from gadus.contracts import Reporter
 from gadus.core.job import Job, Outcome, Place
 from gadus.core.placement import Node
+from gadus.core.spec import Resources
 
 Execute = Callable[[Job, Place, Reporter], Awaitable[Outcome]]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_USUAL_CORES = 1.0
+"""What an execution is taken to need that does not say."""
 
 
 class Backend:
-    """Runs executions in this process, as many at once as there are cores."""
+    """Runs executions in this process, as many at once as the machine has room for."""
 
     def __init__(self, settings: Settings, execute: Execute) -> None:
         self._settings = settings
         self._execute = execute
-        self._room = asyncio.Semaphore(os.cpu_count() or 1)
+        node = self.nodes()[0]
+        self._room = Room(node.cpu_cores, node.memory_bytes)
 
     def nodes(self) -> Sequence[Node]:
         """The one node, with what the machine has."""
@@ -43,6 +50,53 @@ class Backend:
         ]
 
     async def run(self, job: Job, place: Place, started: Callable[[str], Reporter]) -> Outcome:
-        """Run the execution here, as soon as another one leaves room."""
-        async with self._room:
+        """Run the execution here, as soon as those before it leave room."""
+        async with self._room.taken(job.spec.task.resources):
             return await self._execute(job, place, started(self.nodes()[0].id))
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    cores: float
+    memory_bytes: int
+    turn: asyncio.Event
+
+
+class Room:
+    """What is free of a machine's cores and memory; given out in the order it was asked for, so that nobody starves."""
+
+    def __init__(self, cores: float, memory_bytes: int) -> None:
+        self._all_cores = cores
+        self._free_cores = cores
+        self._free_memory_bytes = memory_bytes
+        self._waiting: deque[_Waiting] = deque()
+
+    @asynccontextmanager
+    async def taken(self, needs: Resources) -> AsyncIterator[None]:
+        """Hold what `needs` asks for, waiting for it first. It must not be more than the machine has."""
+        # Who says nothing must fit the smallest machine, too.
+        cores = needs.cpu_cores or min(_USUAL_CORES, self._all_cores)
+        one = _Waiting(cores, needs.memory_bytes, asyncio.Event())
+        self._waiting.append(one)
+        try:
+            self._give()
+            await one.turn.wait()
+            yield
+        finally:
+            if one.turn.is_set():
+                self._free_cores += one.cores
+                self._free_memory_bytes += one.memory_bytes
+            else:
+                self._waiting.remove(one)
+            self._give()
+
+    def _give(self) -> None:
+        # A hair less is enough: tenths of cores do not add up exactly.
+        while self._waiting:
+            first = self._waiting[0]
+            if first.cores > self._free_cores + 1e-6 or first.memory_bytes > self._free_memory_bytes:
+                return
+            self._waiting.popleft()
+            self._free_cores -= first.cores
+            self._free_memory_bytes -= first.memory_bytes
+            first.turn.set()

@@ -26,6 +26,7 @@ from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
 
 from .interrupts import run_interruptible
+from .planning import plan_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Manner:
     id_only: bool = False
     quiet: bool = False
     dry_run: bool = False
+    plan: bool = False
     as_json: bool = False
 
     @property
@@ -51,6 +53,8 @@ class Manner:
 def run_job(spec: JobSpec, manner: Manner, settings: Settings) -> int:
     """The exit code of `gadus … run`; everything else goes to the two streams."""
     with open_service(settings) as service:
+        if manner.plan:
+            return plan_job(service, spec, quiet=manner.quiet, as_json=manner.as_json)
         if manner.dry_run:
             click.echo(_written(service.check(spec), manner), nl=False)
             return 0

@@ -12,6 +12,7 @@ from gadus import __version__
 from gadus.cli.show.failures import Interrupted, end_of_unforeseen, report
 from gadus.core.errors import GadusError
 
+from .commands.plan import PlanGroup
 from .lazy import LazyGroup, Leaf
 
 _JOB = {
@@ -23,6 +24,12 @@ _JOB = {
     "get": Leaf("job_get:get", "Copy a job's results to here."),
     "stop": Leaf("job_stop:stop", "Stop a job."),
     "drive": Leaf("job_drive:drive", "Run a submitted job to its end, silently.", hidden=True),
+}
+
+_CACHE = {
+    "list": Leaf("cache_list:list_cache", "List the inputs kept on this machine."),
+    "verify": Leaf("cache_verify:verify_cache", "Check that kept inputs are what was fetched."),
+    "prune": Leaf("cache_prune:prune_cache", "Remove inputs that no job uses."),
 }
 
 
@@ -58,7 +65,9 @@ def _tree() -> LazyGroup:
     wasm = {"run": Leaf("wasm:run", "Run a WebAssembly module over data.")}
     root.add_command(LazyGroup(name="docker", help="Run container images.", leaves=docker))
     root.add_command(LazyGroup(name="wasm", help="Run WebAssembly modules.", leaves=wasm))
+    root.add_command(PlanGroup())
     root.add_command(LazyGroup(name="job", help="Run job files; list, show, stop jobs; fetch results.", leaves=_JOB))
+    root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
     return root
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .manifest import Item
 from .spec import JobSpec
 
 
@@ -57,6 +58,23 @@ class Outcome(Record):
     receipt: dict[str, Any] = Field(default_factory=dict)
 
 
+class Pin(Record):
+    """
+    What one input of a job is, whole: made once, and the same for every execution of the job.
+
+    `digest` names the manifest, see `core.manifest`; `first` are its first objects, for people to read. Unless it is `exact`,
+    nothing says which bytes some object has.
+    """
+
+    target: str
+    location: str
+    digest: str
+    objects: int
+    size_bytes: int
+    exact: bool = True
+    first: tuple[Item, ...] = ()
+
+
 class Execution(Record):
     """One try to run the job's task, for one partition index."""
 
@@ -80,6 +98,7 @@ class Job(Record):
     version: int = 1
     created_at: float
     modified_at: float
+    pins: tuple[Pin, ...] = ()
     executions: tuple[Execution, ...] = ()
 
     @property
@@ -104,6 +123,14 @@ class Placed(Record):
     execution_id: str
     index: int
     node: str
+
+
+class Pinned(Record):
+    """What an input consists of is known; a second pin of the same target changes nothing."""
+
+    kind: Literal["pinned"] = "pinned"
+    at: float
+    pin: Pin
 
 
 class PhaseEntered(Record):
@@ -139,7 +166,7 @@ class Expired(Record):
     at: float
 
 
-Event = Annotated[Submitted | Placed | PhaseEntered | Ended | StopRequested | Expired, Field(discriminator="kind")]
+Event = Annotated[Submitted | Placed | Pinned | PhaseEntered | Ended | StopRequested | Expired, Field(discriminator="kind")]
 
 
 class Place(Record):

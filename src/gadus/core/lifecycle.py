@@ -20,6 +20,7 @@ from .job import (
     Failure,
     Job,
     PhaseEntered,
+    Pinned,
     Place,
     Placed,
     State,
@@ -47,6 +48,9 @@ def decide(job: Job | None, event: Event) -> tuple[Job, tuple[Action, ...]]:
     match event:
         case Placed():
             return _placed(job, event)
+        case Pinned():
+            known = {pin.target for pin in job.pins}
+            return job if event.pin.target in known else job.model_copy(update={"pins": (*job.pins, event.pin)}), ()
         case PhaseEntered():
             return _with(job, event.execution_id, phase=event.phase, modified_at=event.at), ()
         case Ended():

@@ -1,11 +1,19 @@
-"""The exact objects of one input, made once per job and pinned: what is fetched is what was listed."""
+"""
+The exact objects of one input, made once per job and pinned: what is fetched is what was listed.
+
+A manifest is a text, one JSON value a line: first the location and the version of this form, then an array for each object
+and a string for each directory. Its name, the digest, is the SHA-256 of the text.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+
+_FORM = 1
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +21,9 @@ class Item:
     """
     One object of an input.
 
-    `key` is the service's own name, byte for byte; `path` is relative, '/'-separated and safe.
-    `sha256` is lower-case hex and only set when the author pinned it.
+    `key` is the service's own name, byte for byte; `path` is relative, '/'-separated and safe, and "" for the only object of
+    an input that is a file itself. `size_bytes` is -1 when the service does not say it. `sha256` is lower-case hex and only
+    set when the author pinned it; `checksum` is what the service says of the whole object, as ``algorithm:hex``.
     """
 
     key: str
@@ -23,54 +32,76 @@ class Item:
     etag: str = ""
     version_id: str = ""
     sha256: str = ""
+    checksum: str = ""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether something says which bytes these are: without it the same name may stand for other bytes tomorrow."""
+        return bool(self.etag or self.version_id or self.sha256)
 
     def identity(self, location: str) -> str:
-        """
-        A name for exactly these bytes at `location`, as 64 hex digits; "" when nothing pins them.
-
-        Without an ETag, a version or a digest, the same name may stand for other bytes tomorrow.
-        """
-        if not (self.etag or self.version_id or self.sha256):
-            return ""
-        return digest_of([location, self.key, str(self.size_bytes), self.etag, self.version_id, self.sha256])
+        """A name for exactly these bytes at `location`, as 64 hex digits. Only for a pinned item."""
+        text = _encode([location, self.key, self.size_bytes, self.etag, self.version_id, self.sha256])
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """
-    Everything one input consists of.
+@dataclass(slots=True)
+class Writing:
+    """A manifest while its objects become known: counted, and named by what was written so far."""
 
-    `location` names the place the keys belong to, without secrets, e.g. ``s3://bucket@https://host``.
-    `directories` are the empty directories to make, as paths relative to the target.
-    """
+    location: str = ""
+    objects: int = 0
+    size_bytes: int = 0
+    pinned: bool = True
+    first: tuple[Item, ...] = ()
+    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
-    location: str
-    items: tuple[Item, ...]
-    directories: tuple[str, ...] = field(default=())
+    KEPT_FIRST = 20
 
-    @cached_property
-    def size_bytes(self) -> int:
-        return sum(item.size_bytes for item in self.items)
-
-    @cached_property
-    def identities(self) -> tuple[str, ...]:
-        """The identity of each item, in their order."""
-        return tuple(item.identity(self.location) for item in self.items)
-
-    @cached_property
-    def pinned(self) -> bool:
-        """Whether every item has an identity, so that bytes on disk may stand for it later."""
-        return all(self.identities)
-
-    @cached_property
+    @property
     def digest(self) -> str:
-        """The name of the whole tree as 64 hex digits: the same objects at the same paths give the same digest."""
-        lines = [f"{identity} {item.path}" for identity, item in zip(self.identities, self.items, strict=True)]
-        return digest_of([self.location, *sorted(lines), "/", *sorted(self.directories)])
+        """The name of what was added so far, as 64 hex digits."""
+        return self._hash.hexdigest()
+
+    def add(self, location: str, items: Sequence[Item], directories: Iterable[str] = ()) -> bytes:
+        """Count some more of the input; returns the lines to write."""
+        head = "" if self.location else _encode([_FORM, location]) + "\n"
+        self.location = location
+        self.objects += len(items)
+        self.size_bytes += sum(max(item.size_bytes, 0) for item in items)
+        self.pinned = self.pinned and all(item.pinned for item in items)
+        if len(self.first) < self.KEPT_FIRST:
+            self.first += tuple(items[: self.KEPT_FIRST - len(self.first)])
+        lines = [line_of(item) for item in items] + [_encode(directory) for directory in directories]
+        text = (head + "".join(line + "\n" for line in lines)).encode()
+        self._hash.update(text)
+        return text
 
 
-def digest_of(parts: Iterable[str]) -> str:
-    """SHA-256 over length-prefixed parts as hex, so that no two lists of parts run together."""
-    # Keys come from a service: surrogateescape keeps even broken UTF-8 distinct.
-    encoded = [part.encode("utf-8", "surrogateescape") for part in parts]
-    return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in encoded)).hexdigest()
+def line_of(item: Item) -> str:
+    """The item as a line of a manifest; what is empty at its end is left out."""
+    fields = [item.key, item.path, item.size_bytes, item.etag, item.version_id, item.sha256, item.checksum]
+    while not fields[-1] and len(fields) > 3:
+        fields.pop()
+    return _encode(fields)
+
+
+def location_in(first_line: str | bytes) -> str:
+    """The location that a manifest's first line names. Raises ValueError when it is of another form."""
+    form, location = json.loads(first_line)
+    if form != _FORM:
+        raise ValueError(f"a manifest of form {form}; this version knows {_FORM}")
+    return str(location)
+
+
+def parsed(lines: Iterable[str | bytes]) -> tuple[list[Item], list[str]]:
+    """The objects and directories in the lines after the first."""
+    items = []
+    directories = []
+    for line in lines:
+        value = json.loads(line)
+        if isinstance(value, str):
+            directories.append(value)
+        else:
+            items.append(Item(*value))
+    return items, directories

@@ -22,11 +22,12 @@ SILENCE_SECONDS = 300.0
 
 _MOST_LAYERS = 1000
 _DOCKER_HUB = "https://index.docker.io/v1/"
-_THE_AUTHORS_FAULT = re.compile(
+THE_AUTHORS_FAULT = re.compile(
     r"not found|manifest unknown|name unknown|no matching manifest|denied|unauthorized|forbidden|no basic auth"
     r"|unsupported|invalid reference|image operating system",
     re.IGNORECASE,
 )
+"""A registry that says so has no such image, or does not give it to us; anything else may pass."""
 _NOT_FOUND = 404
 
 
@@ -93,9 +94,9 @@ async def _is_present(docker: Docker, image: str) -> bool:
 
 
 async def _pull(docker: Docker, image: str, reporter: Reporter) -> None:
-    login = await asyncio.to_thread(_login_for, image)
+    login = await asyncio.to_thread(login_for, image)
     # aiodocker takes a login only together with a name that says its registry.
-    name = image if login is None or _registry_of(image) else f"docker.io/{image if '/' in image else f'library/{image}'}"
+    name = image if login is None or registry_of(image) else f"docker.io/{image if '/' in image else f'library/{image}'}"
     lines = docker.images.pull(name, auth=login, stream=True)
     layers = Layers()
     while True:
@@ -108,9 +109,9 @@ async def _pull(docker: Docker, image: str, reporter: Reporter) -> None:
 
 
 async def _explained(docker: Docker, image: str, exc: DockerError) -> ProgramUnusable | EngineUnavailable:
-    alike = await _images_like(docker, image)
+    alike = await images_like(docker, image)
     here = f"; on this machine there is {', '.join(alike)}" if alike else ""
-    if _THE_AUTHORS_FAULT.search(exc.message):
+    if THE_AUTHORS_FAULT.search(exc.message):
         return ProgramUnusable(
             f"image {image} cannot be had: {exc.message}",
             hint="check its name and tag; for a private image log in first (docker login), or pull it yourself when the login "
@@ -122,24 +123,24 @@ async def _explained(docker: Docker, image: str, exc: DockerError) -> ProgramUnu
     )
 
 
-async def _images_like(docker: Docker, image: str) -> list[str]:
+async def images_like(docker: Docker, image: str) -> list[str]:
     async with asyncio.timeout(ASK_SECONDS):
         images = await docker.images.list()
     tags = {tag for here in images for tag in here.get("RepoTags") or () if tag != "<none>:<none>"}
     return difflib.get_close_matches(image, sorted(tags), n=3)
 
 
-def _registry_of(image: str) -> str:
+def registry_of(image: str) -> str:
     """The host that `image` names; "" for Docker Hub."""
     host, slash, _ = image.partition("/")
     return host if slash and ("." in host or ":" in host or host == "localhost") else ""
 
 
-def _login_for(image: str) -> dict[str, str] | None:
+def login_for(image: str) -> dict[str, str] | None:
     """What ``docker login`` wrote for the registry of `image`, if it did and the file can be read."""
     try:
         config = json.loads((Path.home() / ".docker" / "config.json").read_text())
-        entry = config["auths"][_registry_of(image) or _DOCKER_HUB]
+        entry = config["auths"][registry_of(image) or _DOCKER_HUB]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):
         # Most images need no login: a registry that wants one says so itself.
         return None

@@ -80,6 +80,12 @@ class Modules:
             raise EngineUnavailable(f"a compiled module disappeared from {self._directory} as it was made")
         return known
 
+    async def compiled(self, what: str, staged: Path) -> Module | None:
+        """The same module if it was compiled before; nothing is changed. Raises ProgramUnusable when it is no module."""
+        path = await asyncio.to_thread(_only_file, what, staged)
+        key = await asyncio.to_thread(_key, what, path)
+        return await asyncio.to_thread(self._read, key)
+
     def sweep(self) -> None:
         """Remove what crashes left, and what was not used for a month."""
         for path in self._directory.glob("*.*"):
@@ -97,13 +103,23 @@ class Modules:
             )
 
     def _known(self, key: str) -> Module | None:
+        """The module, from now on used lately."""
+        module = self._read(key)
+        if module is not None:
+            try:
+                for path in (module.compiled, module.compiled.with_suffix(".json")):
+                    os.utime(path)
+            except FileNotFoundError:
+                return None
+        return module
+
+    def _read(self, key: str) -> Module | None:
         compiled = self._directory / f"{key}.cwasm"
-        facts_path = compiled.with_suffix(".json")
         try:
-            facts = json.loads(facts_path.read_bytes())
-            for path in (compiled, facts_path):
-                os.utime(path)
+            facts = json.loads(compiled.with_suffix(".json").read_bytes())
         except FileNotFoundError:
+            return None
+        if not compiled.exists():
             return None
         imports = [(module, name, known) for module, name, known in facts["imports"]]
         return Module(compiled, facts["exports"], imports)

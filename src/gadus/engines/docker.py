@@ -6,18 +6,20 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiodocker import Docker
 from pydantic import BaseModel, Field, field_validator
 
 from gadus.config import Settings
-from gadus.contracts import Output, Program, Reporter
-from gadus.core.errors import Bug, ProgramUnusable
+from gadus.contracts import Examined, Output, Program, Reporter
+from gadus.core.errors import Bug, GadusError, ProgramUnusable
 from gadus.core.spec import InputSource, NetworkType, Task, Text, Trimmed, Wire
 
 from ._docker_client import ASK_SECONDS, connected
 from ._docker_container import REMOVE_SECONDS, remove, run_container
+from ._docker_examine import about_engine, examined_image
 from ._docker_pull import Pulls
 
 EXECUTION_LABEL = "gadus.execution"
@@ -86,6 +88,17 @@ class Engine:
     def program_inputs(self, params: BaseModel, task: Task) -> Sequence[InputSource]:  # noqa: ARG002 -- the contract's
         """Nothing: the engine pulls the image itself."""
         return ()
+
+    async def examine(self, program: Program) -> Examined:
+        """Whether an engine answers, and whether the image is here or could be pulled."""
+        try:
+            _check_network(program.network)
+            async with connected(self._docker_host) as docker:
+                engine = await about_engine(docker)
+                image = await examined_image(docker, _params_of(program).image)
+        except GadusError as exc:
+            return Examined(ready=False, problems=[f"{exc.message}; {exc.hint}"])
+        return replace(image, notes=[engine, *image.notes])
 
     async def prepare(self, program: Program, reporter: Reporter) -> None:
         """The image is on this machine."""

@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, Field, field_validator
 
 from gadus.config import Settings
-from gadus.contracts import Mount, Output, Program, Reporter
-from gadus.core.errors import Bug, EngineUnavailable, InvalidSpec, OutOfMemory, ProgramUnusable
+from gadus.contracts import Examined, Mount, Output, Program, Reporter
+from gadus.core.errors import Bug, EngineUnavailable, GadusError, InvalidSpec, OutOfMemory, ProgramUnusable
 from gadus.core.spec import InputSource, NetworkType, Task, Text, Trimmed, Wire
 from gadus.core.units import format_bytes
 
@@ -122,16 +122,35 @@ class Engine:
             raise InvalidSpec(problems)
         return tuple(needed.values())
 
+    async def examine(self, program: Program) -> Examined:
+        """Which modules are compiled already, and whether these fit together."""
+        found: dict[str, Module] = {}
+        notes = []
+        try:
+            _check_network(program.network)
+            for name, path in _modules_in(program.files):
+                module = await self._modules.compiled(_called(name), path)
+                notes.append(f"{_called(name)} is compiled" if module else f"{_called(name)} would be compiled")
+                if module:
+                    found[name] = module
+            if missing := 1 + len(_checked(program.params).import_modules) - len(notes):
+                notes.append("the module is not here yet" if missing == 1 else f"{missing} modules are not here yet")
+            elif len(found) == len(notes):
+                _linked(found, _checked(program.params).entry_point)
+                return Examined(ready=True, notes=notes)
+        except GadusError as exc:
+            return Examined(ready=False, notes=notes, problems=[f"{exc.message}; {exc.hint}"])
+        return Examined(ready=False, notes=notes)
+
     async def prepare(self, program: Program, reporter: Reporter) -> None:
         """The modules are compiled, and what each imports is there."""
-        if program.network is not NetworkType.NONE:
-            raise ProgramUnusable(_no_network(program.network), hint="use the docker engine, or --network none")
-        await self._linked(program, reporter.preparing)
+        _check_network(program.network)
+        await self._compiled(program, reporter.preparing)
 
     async def run(self, program: Program, output: Output) -> int:
         """The exit code of the entry point. Raises OutOfMemory when it failed after it was refused more memory."""
         asked = _checked(program.params)
-        entry, imports = await self._linked(program, lambda _: None)
+        entry, imports = await self._compiled(program, lambda _: None)
         limit_bytes = min(program.memory_bytes or LARGEST_MEMORY_BYTES, LARGEST_MEMORY_BYTES)
         with self._private(program.execution_id) as private:
             order = {
@@ -155,19 +174,12 @@ class Engine:
                 await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         await asyncio.to_thread(self._modules.sweep)
 
-    async def _linked(self, program: Program, on_compile: Callable[[str], None]) -> tuple[Module, dict[str, Module]]:
+    async def _compiled(self, program: Program, on_compile: Callable[[str], None]) -> tuple[Module, dict[str, Module]]:
         """The entry module, and the import modules in an order in which each finds what it imports."""
-        entry = await self._modules.module("the module", program.files[_ENTRY], on_compile)
-        others = {}
-        for target, path in program.files.items():
-            if target.startswith(_IMPORTS):
-                name = unquote(target.removeprefix(_IMPORTS))
-                others[name] = await self._modules.module(f"the import module {name!r}", path, on_compile)
-        check_entry_point(entry, _checked(program.params).entry_point)
-        check_imports("the module", entry, others)
-        for name, module in others.items():
-            check_imports(f"the import module {name!r}", module, others)
-        return entry, in_order(others)
+        modules = {
+            name: await self._modules.module(_called(name), path, on_compile) for name, path in _modules_in(program.files)
+        }
+        return _linked(modules, _checked(program.params).entry_point)
 
     @contextmanager
     def _private(self, execution_id: str) -> Iterator[Path]:
@@ -183,6 +195,33 @@ def _checked(params: BaseModel) -> Params:
     if not isinstance(params, Params):
         raise Bug(f"the wasm engine was given params of {type(params).__module__}")
     return params
+
+
+def _modules_in(files: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+    """The entry module under the name "", and the import modules under theirs; other files are not this engine's."""
+    for target, path in files.items():
+        if target == _ENTRY:
+            yield "", path
+        elif target.startswith(_IMPORTS):
+            yield unquote(target.removeprefix(_IMPORTS)), path
+
+
+def _called(name: str) -> str:
+    return f"the import module {name!r}" if name else "the module"
+
+
+def _linked(modules: Mapping[str, Module], entry_point: str) -> tuple[Module, dict[str, Module]]:
+    """The entry module, and the others in the order of their imports. Raises ProgramUnusable when they do not fit together."""
+    others = {name: module for name, module in modules.items() if name}
+    check_entry_point(modules[""], entry_point)
+    for name, module in modules.items():
+        check_imports(_called(name), module, others)
+    return modules[""], in_order(others)
+
+
+def _check_network(asked: NetworkType) -> None:
+    if asked is not NetworkType.NONE:
+        raise ProgramUnusable(_no_network(asked), hint="use the docker engine, or --network none")
 
 
 def _no_network(asked: NetworkType) -> str:

@@ -20,6 +20,8 @@ from gadus.core.job import (
     Outcome,
     Phase,
     PhaseEntered,
+    Pin,
+    Pinned,
     Place,
     Placed,
     Stop,
@@ -129,6 +131,10 @@ class Loop:
         """An execution went on to `phase`."""
         self._happened(PhaseEntered(at=time.time(), execution_id=execution_id, phase=phase))
 
+    def known(self, pin: Pin) -> None:
+        """One input is what `pin` says, for every execution of the job."""
+        self._happened(Pinned(at=time.time(), pin=pin))
+
     def _happened(self, event: Event) -> Sequence[Action]:
         """Decide and remember; what another process appended in between is taken in first."""
         for _ in range(_APPENDS_TRIED):
@@ -168,6 +174,7 @@ class _Remembering:
         self._execution_id = execution_id
         self._reporter = reporter
         self.found = reporter.found
+        self.found_whole = reporter.found_whole
         self.staged = reporter.staged
         self.preparing = reporter.preparing
         self.prepared = reporter.prepared
@@ -176,3 +183,7 @@ class _Remembering:
     def phase(self, phase: Phase) -> None:
         self._loop.entered(self._execution_id, phase)
         self._reporter.phase(phase)
+
+    def pinned(self, pin: Pin) -> None:
+        self._loop.known(pin)
+        self._reporter.pinned(pin)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from uuid import uuid4
 
 from gadus.config import Settings
 from gadus.contracts import Backend
-from gadus.core.errors import Conflict, InvalidSpec
-from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Place, State, StopRequested, Submitted
+from gadus.core.errors import Conflict, InvalidSpec, NotFound
+from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, Place, State, StopRequested, Submitted
 from gadus.core.lifecycle import decide, execution_id
+from gadus.core.manifest import Item
 from gadus.core.placement import reasons_against, unmet
+from gadus.core.plan import Placing, Plan
 from gadus.core.spec import Constraint, JobSpec
+from gadus.manifests import Manifests
 
 from .loop import Loop, Watcher
 from .store import Store
 
 CheckParams = Callable[[JobSpec], JobSpec]
 """The spec with the canonical params of every plugin it names. Raises InvalidSpec with all problems."""
+LookAhead = Callable[[JobSpec, Placing, Sequence[Failure], Callable[[int, int], None]], Awaitable[Plan]]
+"""What would become of a job, when its place and these problems are known; told of the objects and bytes it finds."""
 Hold = Callable[[Path], AbstractContextManager[bool]]
 """Holds a claim if it is free; gives whether it was."""
 
@@ -35,11 +40,20 @@ _LEFT_BEHIND = "the process that ran it ended"
 class Service:
     """Jobs of one data directory."""
 
-    def __init__(self, settings: Settings, store: Store, backend: Backend, check_params: CheckParams, hold: Hold) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        backend: Backend,
+        check_params: CheckParams,
+        look_ahead: LookAhead,
+        hold: Hold,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._backend = backend
         self._check_params = check_params
+        self._look_ahead = look_ahead
         self._hold = hold
         self._bury_the_abandoned()
 
@@ -49,24 +63,26 @@ class Service:
 
         Raises InvalidSpec with all problems.
         """
-        problems = []
-        if spec.type not in _TYPES_HERE:
-            problems.append(f"Type: {spec.type!r} needs a server, which this version does not have: use batch or ops")
-        publisher = spec.task.publisher
-        if publisher.name not in _PUBLISHERS_HERE:
-            problems.append(
-                f"Tasks[0].Publisher.Type: {publisher.type!r} is not a publisher of this installation: "
-                "use local (or none: results are kept here either way)"
-            )
-        for node in self._backend.nodes():
-            problems += [f"node {node.id}: {reason}" for reason in reasons_against(node, spec)]
-        try:
-            spec = self._check_params(spec)
-        except InvalidSpec as error:
-            problems = [*error.problems, *problems]
+        checked, problems = self._checked(spec)
+        for node_id, reasons in self._placing(checked).reasons_against.items():
+            problems += [f"node {node_id}: {reason}" for reason in reasons]
         if problems:
             raise InvalidSpec(problems)
-        return spec
+        return checked
+
+    async def plan(self, spec: JobSpec, told: Callable[[int, int], None]) -> Plan:
+        """
+        What the job would read and where it would run, with every reason why it cannot; no job is stored.
+
+        `told` is called with the objects and bytes that became known meanwhile.
+        """
+        checked, problems = self._checked(spec)
+        placing = self._placing(checked)
+        if placing.chosen is None:
+            for node_id, reasons in placing.reasons_against.items():
+                problems += [f"node {node_id}: {reason}" for reason in reasons]
+        failures = [Failure(kind=InvalidSpec.__name__, message=problem) for problem in problems]
+        return await self._look_ahead(checked, placing, failures, told)
 
     def submit(self, spec: JobSpec) -> Job:
         """Accept a job: it is on the disk when this returns. Raises InvalidSpec."""
@@ -112,6 +128,15 @@ class Service:
         """All that happened to a job, in order."""
         return self._store.events(job.id)
 
+    def manifest(self, pin: Pin) -> Iterator[Item]:
+        """Every object of a pinned input. Raises NotFound when the manifest is not on this machine."""
+        manifests = Manifests(self._settings.manifests_dir)
+        if not manifests.has(pin.digest):
+            raise NotFound(
+                f"the manifest {pin.digest} of {pin.target} is not on this machine", hint="run the job again to list its input"
+            )
+        return manifests.items(pin.digest)
+
     def stop(self, text: str, reason: str) -> Job:
         """Ask for the end of a job; the process that runs it ends it within a second. Raises Conflict when it has ended."""
         job = self._store.find(text)
@@ -123,6 +148,27 @@ class Service:
     def results(self, job: Job, execution: Execution) -> Path:
         """The directory with what an ended execution left: stdout, stderr, exitCode, receipt.json, result paths."""
         return self._settings.results_of(job.id, execution.id)
+
+    def _checked(self, spec: JobSpec) -> tuple[JobSpec, list[str]]:
+        """The spec as it will be kept, or as it is when there are problems, and these."""
+        problems = []
+        if spec.type not in _TYPES_HERE:
+            problems.append(f"Type: {spec.type!r} needs a server, which this version does not have: use batch or ops")
+        publisher = spec.task.publisher
+        if publisher.name not in _PUBLISHERS_HERE:
+            problems.append(
+                f"Tasks[0].Publisher.Type: {publisher.type!r} is not a publisher of this installation: "
+                "use local (or none: results are kept here either way)"
+            )
+        try:
+            return self._check_params(spec), problems
+        except InvalidSpec as error:
+            return spec, [*error.problems, *problems]
+
+    def _placing(self, spec: JobSpec) -> Placing:
+        nodes = self._backend.nodes()
+        against = {node.id: reasons_against(node, spec) for node in nodes}
+        return Placing(nodes, against, next((node for node in nodes if not against[node.id]), None))
 
     def _claim_of(self, job_id: str) -> Path:
         return self._settings.data_dir / "drivers" / job_id

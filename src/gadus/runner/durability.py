@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import shutil
 import threading
@@ -13,6 +14,9 @@ from pathlib import Path
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SETTLED_SECONDS = 60
 """Twice the time after which Linux writes changed pages to the disk."""
+_FORM = "form 2"
+"""How the cache is laid out: what another version laid out otherwise is dropped."""
+_MARK = ".durable"
 
 
 def mark_what_is_durable(trees: Path) -> None:
@@ -21,46 +25,85 @@ def mark_what_is_durable(trees: Path) -> None:
 
     By then the kernel has written them out by itself, so that the sync costs next to nothing; no job waits for it.
     """
+    names = frozenset(entry.name for entry in os.scandir(trees))
+    unmarked = [name for name in names if "." not in name and name + _MARK not in names]
     now = time.time()
-    settled = [
-        tree
-        for tree in trees.iterdir()
-        if tree.is_dir() and not _mark_of(tree).exists() and now - tree.stat().st_ctime > _SETTLED_SECONDS
-    ]
+    settled = [name for name in unmarked if now - _changed_at(trees / name) > _SETTLED_SECONDS]
     if settled:
-        threading.Thread(target=_sync_and_mark, args=(settled,), daemon=True).start()
+        threading.Thread(target=_sync_and_mark, args=(trees, settled), daemon=True).start()
 
 
-def _sync_and_mark(trees: Sequence[Path]) -> None:
+def drop_what_a_restart_may_have_torn(root: Path) -> bool:
+    """
+    If the machine was started anew since the cache was last opened, remove all that is not known to be on the disk.
+
+    True when it did.
+    """
+    stamp = root / "boot"
+    now = f"{_FORM} {_BOOT_ID.read_text().strip()}"
+    if _text_of(stamp) == now:
+        return False
+    handle = os.open(root / "boot.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        before = _text_of(stamp)
+        # Another process may have done it while this one waited, and has begun to use what is left.
+        if before == now:
+            return False
+        _empty(root / "partial")
+        if before.startswith(_FORM):
+            _drop_unmarked(root)
+        else:
+            _empty(root / "trees")
+            for shelf in (root / "objects").iterdir():
+                _empty(shelf)
+        fresh = root / "boot.new"
+        fresh.write_text(now)
+        fresh.replace(stamp)
+    finally:
+        os.close(handle)
+    return True
+
+
+def _drop_unmarked(root: Path) -> None:
+    for path in (root / "trees").iterdir():
+        if path.is_dir() and not path.with_name(path.name + _MARK).exists():
+            shutil.rmtree(path)
+    for shelf in (root / "objects").iterdir():
+        for entry in os.scandir(shelf):
+            # With no second link, no durable tree vouches for it.
+            if entry.stat(follow_symlinks=False).st_nlink == 1:
+                Path(entry.path).unlink()
+
+
+def _sync_and_mark(trees: Path, names: Sequence[str]) -> None:
     """Sync the file system, then say so. The order matters: a mark must never come first."""
-    handle = os.open(trees[0].parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = os.open(trees, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(handle) == 0:
-            for tree in trees:
-                _mark_of(tree).touch()
+            for name in names:
+                (trees / (name + _MARK)).touch()
     finally:
         os.close(handle)
 
 
-def _mark_of(tree: Path) -> Path:
-    return tree.with_name(tree.name + ".durable")
+def _changed_at(tree: Path) -> float:
+    try:
+        return tree.stat().st_ctime
+    except FileNotFoundError:
+        return time.time()
 
 
-def drop_what_a_restart_may_have_torn(root: Path, trees: Path, objects: Path) -> None:
-    """If the machine was started anew since the cache was last opened, remove every tree and object not known to be on disk."""
-    stamp = root / "boot"
-    now = _BOOT_ID.read_text().strip()
-    before = stamp.read_text().strip() if stamp.exists() else ""
-    if before == now:
-        return
-    if before:
-        for tree in trees.iterdir():
-            if tree.is_dir() and not _mark_of(tree).exists():
-                shutil.rmtree(tree)
-        for name in objects.glob("*/*"):
-            # With no second link, no durable tree vouches for it.
-            if name.stat().st_nlink == 1:
-                name.unlink()
-    fresh = root / f"boot.{os.getpid()}"
-    fresh.write_text(now)
-    fresh.replace(stamp)
+def _text_of(stamp: Path) -> str:
+    try:
+        return stamp.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
 from gadus.config import Settings
-from gadus.contracts import Engine, Mount, Program, Reporter
+from gadus.contracts import Engine, Mount, Program, Reporter, Silent
 from gadus.core.errors import GadusError, TimedOut
 from gadus.core.job import Failure, Job, Outcome, Phase, Place
 from gadus.core.spec import Task
@@ -19,7 +21,7 @@ from gadus.core.units import format_seconds
 
 from .claim import living, sweep
 from .logs import Logs
-from .receipt import OBJECTS_IN_SUMMARY, receipt
+from .receipt import keep_records, receipt
 from .stage import Stage, StagedInput
 from .workplace import Workplace, workplace
 
@@ -45,20 +47,21 @@ class Runner:
         Errors become the outcome; cancellation passes through. On every exit nothing of the execution is left but its results.
         """
         try:
-            with workplace(self._settings, place.execution_id) as room:
-                return await self._execute(job, place, room, reporter)
+            # The inputs stay in the cache until nothing of the execution needs them any more.
+            with ExitStack() as leases, workplace(self._settings, place.execution_id) as room:
+                return await self._execute(job, place, room, reporter, leases)
         except GadusError as error:
             failure = Failure(kind=error.kind, message=error.message, hint=error.hint)
             return Outcome(error=failure, can_retry=error.can_retry)
 
-    async def _execute(self, job: Job, place: Place, room: Workplace, reporter: Reporter) -> Outcome:
+    async def _execute(self, job: Job, place: Place, room: Workplace, reporter: Reporter, leases: ExitStack) -> Outcome:
         task = job.spec.task
         engine, params_model = self._find_engine(task.engine.type)
         params = params_model.model_validate(task.engine.params)
         clock = _Clock()
 
         reporter.phase(Phase.STAGING)
-        ready = await self._make_ready(engine, _program(job, place, params), task, room, reporter, clock)
+        ready = await self._make_ready(engine, _program(job, place, params), job, place, room, reporter, clock, leases)
 
         reporter.phase(Phase.RUNNING)
         kept = self._settings.results_of(job.id, place.execution_id)
@@ -68,33 +71,42 @@ class Runner:
                     exit_code = await _within(task, engine.run(ready.program, logs))
             except (GadusError, asyncio.CancelledError):
                 # What it wrote until then helps its author to see why.
-                room.keep(kept, exit_code=None, receipt=receipt(ready.inputs, clock.seconds, logs.cut))
+                _keep(place, room, kept, ready, None, receipt(place.execution_id, ready.inputs, clock.seconds, logs.cut))
                 raise
 
         reporter.phase(Phase.PUBLISHING)
         # Also after a non-zero exit: the author needs the outputs to see why.
-        room.keep(kept, exit_code=exit_code, receipt=receipt(ready.inputs, clock.seconds, logs.cut))
-        summary = receipt(ready.inputs, clock.seconds, logs.cut, objects_shown=OBJECTS_IN_SUMMARY)
-        return Outcome(exit_code=exit_code, receipt=summary)
+        told = receipt(place.execution_id, ready.inputs, clock.seconds, logs.cut)
+        _keep(place, room, kept, ready, exit_code, told)
+        return Outcome(exit_code=exit_code, receipt=told)
 
     async def _make_ready(
-        self, engine: Engine, program: Program, task: Task, room: Workplace, reporter: Reporter, clock: _Clock
+        self,
+        engine: Engine,
+        program: Program,
+        job: Job,
+        place: Place,
+        room: Workplace,
+        reporter: Reporter,
+        clock: _Clock,
+        leases: ExitStack,
     ) -> _Ready:
         """Stage the inputs and prepare the engine, side by side."""
+        task = job.spec.task
 
         async def prepare() -> Program:
             with clock.measure("preparing"):
                 await self._sweep(engine, task.engine.name)
                 needed = engine.program_inputs(program.params, task)
-                files = await self._stage.stage(needed, room.inputs, _Unseen(reporter))
-                named = replace(program, files={one.target: one.staged.path for one in files})
+                files = await self._stage.stage(job, place, needed, room.inputs, _EngineOnly(reporter), leases)
+                named = replace(program, files={one.target: one.path for one in files})
                 await engine.prepare(named, reporter)
                 reporter.prepared()
                 return named
 
         async def stage() -> list[StagedInput]:
             with clock.measure("staging"):
-                return await self._stage.stage(task.input_sources, room.inputs, reporter)
+                return await self._stage.stage(job, place, task.input_sources, room.inputs, reporter, leases)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -104,7 +116,7 @@ class Runner:
             raise failures.exceptions[0] from None
         inputs = staging.result()
         mounts = (
-            *(Mount(source=one.staged.path, target=one.target) for one in inputs),
+            *(Mount(source=one.path, target=one.target, writable=one.writable) for one in inputs),
             *room.result_mounts(task),
         )
         return _Ready(replace(preparing.result(), mounts=mounts), inputs)
@@ -137,20 +149,12 @@ class _Clock:
             self.seconds[phase] = time.monotonic() - start
 
 
-class _Unseen:
+class _EngineOnly(Silent):
     """A program's own files are not the user's data: only the engine's work on them is shown."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.phase = reporter.phase
-        self.preparing = reporter.preparing
-        self.prepared = reporter.prepared
-        self.output = reporter.output
-
-    def found(self, target: str, objects: int, size_bytes: int, cached_bytes: int) -> None:
-        """Not shown."""
-
-    def staged(self, objects: int, size_bytes: int) -> None:
-        """Not shown."""
+        self.preparing = reporter.preparing  # type: ignore[method-assign] # passed on as it is
+        self.prepared = reporter.prepared  # type: ignore[method-assign] # passed on as it is
 
 
 async def _within(task: Task, running: Awaitable[int]) -> int:
@@ -164,6 +168,11 @@ async def _within(task: Task, running: Awaitable[int]) -> int:
             f"Execution timed out after {format_seconds(limit)}",
             hint="Increase the task timeout or allocate more resources",
         ) from exc
+
+
+def _keep(place: Place, room: Workplace, into: Path, ready: _Ready, exit_code: int | None, told: Mapping[str, Any]) -> None:
+    keep_records(place.execution_id, ready.inputs, room.records)
+    room.keep(into, exit_code=exit_code, receipt=told)
 
 
 def _program(job: Job, place: Place, params: BaseModel) -> Program:

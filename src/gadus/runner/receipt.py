@@ -2,67 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
-
-from gadus.core.manifest import Item
 
 from .stage import StagedInput
 
 OBJECTS_IN_SUMMARY = 20
-"""A job is remembered with the first few objects of each input; the file receipt.json has them all."""
+"""So many objects of each input stand in the receipt itself; the records beside it have them all."""
 
 
 def receipt(
-    inputs: Sequence[StagedInput], phases: Mapping[str, float], truncated: Sequence[str], *, objects_shown: int | None = None
+    execution_id: str, inputs: Sequence[StagedInput], phases: Mapping[str, float], truncated: Sequence[str]
 ) -> dict[str, Any]:
     """
-    The receipt of one execution, JSON-ready; `objects_shown` limits the objects listed of each input.
+    The receipt of one execution, JSON-ready.
 
     `phases` are seconds by name; `truncated` names the streams that were longer than the log limit.
     """
     return {
-        "inputs": [_input(one, objects_shown) for one in inputs],
+        "inputs": [_input(execution_id, number, one) for number, one in enumerate(inputs)],
         "seconds": {name: round(seconds, 3) for name, seconds in phases.items()},
         "truncated": list(truncated),
     }
 
 
-def _input(one: StagedInput, objects_shown: int | None) -> dict[str, Any]:
-    staged = one.staged
-    return {
+def keep_records(execution_id: str, inputs: Sequence[StagedInput], directory: Path) -> None:
+    """Put what is known of every object of every input into the new `directory`, one JSON-lines file for each input."""
+    directory.mkdir(exist_ok=True)
+    for number, one in enumerate(inputs):
+        path = directory / _record_name(execution_id, number)
+        path.unlink(missing_ok=True)
+        try:
+            # However many objects there are: it costs the same.
+            os.link(one.tree.record, path, follow_symlinks=False)
+        except OSError:
+            shutil.copyfile(one.tree.record, path)
+
+
+def _record_name(execution_id: str, number: int) -> str:
+    return f"{execution_id}.input-{number}.jsonl"
+
+
+def _input(execution_id: str, number: int, one: StagedInput) -> dict[str, Any]:
+    tree = one.tree
+    said = {
         "target": one.target,
-        "location": one.manifest.location,
-        "digest": one.manifest.digest,
-        "objects": staged.objects,
-        "bytes": staged.size_bytes,
-        "fetched_objects": staged.fetched_objects,
-        "fetched_bytes": staged.fetched_bytes,
+        "location": one.pin.location,
+        "digest": one.pin.digest,
+        "objects": tree.objects,
+        "bytes": tree.size_bytes,
+        "fetched_objects": tree.fetched_objects,
+        "fetched_bytes": tree.fetched_bytes,
         "verified": _verified(one),
         "seconds": round(one.seconds, 3),
-        "first_objects" if objects_shown else "all_objects": [
-            _object(item, staged.digests) for item in one.manifest.items[:objects_shown]
-        ],
+        "first_objects": list(islice(_lines(tree.record), OBJECTS_IN_SUMMARY)),
+        "all_objects": f"receipt/{_record_name(execution_id, number)}",
     }
+    if not one.share.whole:
+        said["partition"] = {"index": one.share.index, "count": one.share.count}
+    return said
 
 
-def _verified(one: StagedInput) -> str:
-    """What the bytes were checked against: the strongest thing that holds for every object."""
-    items = one.manifest.items
-    if items and all(item.sha256 for item in items):
-        return "SHA-256"
-    if all(item.version_id for item in items):
-        return "size, ETag and version"
-    return "size and ETag" if all(item.etag for item in items) else "size"
+def _verified(one: StagedInput) -> dict[str, int]:
+    """How many objects were checked, by the strongest thing that each was checked against."""
+    return dict(one.tree.verified)
 
 
-def _object(item: Item, digests: Mapping[str, str]) -> dict[str, Any]:
-    found = {
-        "key": item.key,
-        "path": item.path,
-        "bytes": item.size_bytes,
-        "etag": item.etag,
-        "version_id": item.version_id,
-        "sha256": digests.get(item.key, item.sha256),
-    }
-    return {name: value for name, value in found.items() if value != ""}
+def _lines(record: Path) -> Iterator[dict[str, Any]]:
+    with record.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

@@ -1,110 +1,127 @@
-"""All inputs of an execution, staged at once: the first error cancels the rest."""
+"""
+All inputs of an execution, staged at once: the first error cancels the rest.
+
+    not known yet ──▶ listed, and fetched meanwhile ──▶ pinned, for this and every other execution of the job
+    pinned ──▶ access asked ──▶ the tree is here: nothing to do │ grown from the manifest
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from gadus.contracts import Arrivals, Reporter, Source, Wanted
-from gadus.core.manifest import Item, Manifest
+from gadus.contracts import Reporter, Source
+from gadus.core.job import Job, Pin, Place
+from gadus.core.partition import InputParams
 from gadus.core.spec import InputSource
+from gadus.manifests import Manifests
 
-from .cache import Cache, Staged, full_disk_named
+from .cache import Cache, Tree
+from .input import Input
+from .private import writable_copy
+from .share import Share
 
-FindSource = Callable[[str], tuple[Source[Any], type[BaseModel]]]
+FindSource = Callable[[str], tuple[Source[Any], type[InputParams]]]
 """The source for a type name, and the model of its params."""
+
+_PINS_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class StagedInput:
-    """One input on this machine, with what was asked for and what came."""
+    """One input on this machine: what it is as a whole, the part of this execution, and where the program finds that."""
 
     target: str
-    manifest: Manifest
-    staged: Staged
+    pin: Pin
+    share: Share
+    tree: Tree
+    path: Path
+    writable: bool
     seconds: float
 
 
 class Stage:
     """Brings inputs to this machine, through the cache where what they are is pinned."""
 
-    def __init__(self, cache: Cache, find_source: FindSource) -> None:
+    def __init__(self, cache: Cache, manifests: Manifests, find_source: FindSource) -> None:
         self._cache = cache
+        self._manifests = manifests
         self._find_source = find_source
         self._numbers = count()
+        self._pins: dict[tuple[str, str], asyncio.Future[Pin]] = {}
+        """What each input of a job is, for its executions that run here at the same time."""
 
-    async def stage(self, inputs: Sequence[InputSource], private: Path, reporter: Reporter) -> list[StagedInput]:
+    async def stage(
+        self, job: Job, place: Place, inputs: Sequence[InputSource], private: Path, reporter: Reporter, leases: ExitStack
+    ) -> list[StagedInput]:
         """
-        Every input, whole and verified, in the order given.
+        Every input, whole and verified, in the order given; it stays as long as `leases` is open.
 
-        `private` is an existing directory of the execution, for inputs that no cache may keep.
+        `private` is an existing directory of the execution, for inputs that are its own.
         """
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._one(one, private / str(next(self._numbers)), reporter)) for one in inputs]
+                tasks = [
+                    group.create_task(self._one(job, place, one, private / str(next(self._numbers)), reporter, leases))
+                    for one in inputs
+                ]
         except BaseExceptionGroup as failures:
             # The others were cancelled because of the first: it is the one to show.
             raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    async def _one(self, one: InputSource, private: Path, reporter: Reporter) -> StagedInput:
+    async def _one(
+        self, job: Job, place: Place, one: InputSource, private: Path, reporter: Reporter, leases: ExitStack
+    ) -> StagedInput:
         source, params_model = self._find_source(one.source.type)
         params = params_model.model_validate(one.source.params)
+        share = Share(params, place.index, job.spec.count)
+        input_ = Input(self._cache, self._manifests, one, source, params, share, private, reporter, leases)
         start = asyncio.get_running_loop().time()
-        manifest = await source.resolve(params)
-        cached_bytes = self._cache.cached_bytes(manifest) if manifest.pinned else 0
-        reporter.found(one.target, len(manifest.items), manifest.size_bytes, cached_bytes)
-        arrivals = _Reported(reporter)
-
-        async def fetch(wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
-            await source.fetch(params, manifest, wanted, arrivals)
-
-        if manifest.pinned:
-            staged = await self._cache.tree(manifest, fetch, arrivals)
-        else:
-            staged = await _alone(manifest, private, fetch, arrivals)
+        async with input_.reported.telling():
+            pin, tree = await self._pinned_and_here(job, input_)
+            path = await writable_copy(tree.path, private) if params.read_write else tree.path
         seconds = asyncio.get_running_loop().time() - start
-        return StagedInput(one.target, manifest, staged, seconds)
+        return StagedInput(one.target, pin, share, tree, path, params.read_write, seconds)
 
+    async def _pinned_and_here(self, job: Job, input_: Input) -> tuple[Pin, Tree]:
+        key = (job.id, input_.one.target)
+        while True:
+            known = next((pin for pin in job.pins if pin.target == input_.one.target), None)
+            waiting = self._pins.get(key)
+            if known is None and waiting is None:
+                return await self._lead(key, input_)
+            if known is None and waiting is not None:
+                try:
+                    known = await asyncio.shield(waiting)
+                except asyncio.CancelledError:
+                    if not waiting.cancelled():
+                        raise
+                    # Who was to find out was stopped: somebody else has to.
+                    continue
+            if known is not None:
+                return known, await input_.bring(known, asked_just_now=waiting is not None)
 
-async def _alone(
-    manifest: Manifest,
-    private: Path,
-    fetch: Callable[[Sequence[Wanted], Arrivals], Any],
-    arrivals: Arrivals,
-) -> Staged:
-    """An input that nothing pins: fetched for this execution alone, because the same name may stand for other bytes later."""
-    private.mkdir()
-    for directory in manifest.directories:
-        (private / directory).mkdir(parents=True, exist_ok=True)
-    wanted = [Wanted(item, private / (item.path or "file")) for item in manifest.items]
-    for one in wanted:
-        one.into.parent.mkdir(parents=True, exist_ok=True)
-    with full_disk_named(private, manifest.size_bytes):
-        await fetch(wanted, arrivals)
-    sizes = {one.item.key: one.into.stat().st_size for one in wanted}
-    root = private / "file" if _nameless(manifest.items) else private
-    return Staged(root, len(wanted), sum(sizes.values()), len(wanted), sum(sizes.values()))
-
-
-def _nameless(items: Sequence[Item]) -> bool:
-    return len(items) == 1 and not items[0].path
-
-
-class _Reported:
-    """Arrivals passed on to whoever watches."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def received(self, size_bytes: int) -> None:
-        self._reporter.staged(0, size_bytes)
-
-    def whole(self, wanted: Wanted, sha256: str = "") -> None:  # noqa: ARG002 - the digest is kept by the cache
-        self._reporter.staged(1, 0)
+    async def _lead(self, key: tuple[str, str], input_: Input) -> tuple[Pin, Tree]:
+        """Find out what the input is, for every execution that waits for it."""
+        answer: asyncio.Future[Pin] = asyncio.get_running_loop().create_future()
+        while len(self._pins) >= _PINS_KEPT:
+            del self._pins[next(iter(self._pins))]
+        self._pins[key] = answer
+        try:
+            return await input_.list_and_bring(answer.set_result)
+        except BaseException as exc:
+            if not answer.done():
+                del self._pins[key]
+                if isinstance(exc, Exception):
+                    answer.set_exception(exc)
+                    # Often nobody waits: then it is not an error that nobody asked.
+                    answer.exception()
+                else:
+                    answer.cancel()
+            raise

@@ -3,8 +3,9 @@ The directory an execution lives in, from its first byte to its last.
 
     <data>/executions/<id>/results/          becomes  <data>/results/<job id>/<id>/
                            ├── stdout, stderr, exitCode, receipt.json
+                           ├── receipt/      every object of every input
                            └── <name of a result path>/
-    <data>/executions/<id>/inputs/           inputs that no cache may keep
+    <data>/executions/<id>/inputs/           inputs that are the execution's own
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Workplace:
     def __init__(self, root: Path, results: Path) -> None:
         self.results = results
         self.inputs = root / "inputs"
+        self.records = results / "receipt"
         self.results.mkdir()
         self.inputs.mkdir()
 

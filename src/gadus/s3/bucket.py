@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 
 from gadus.core.errors import StorageUnavailable
 
-from . import listing
+from . import listing, ranges
 from .credentials import Chain
 from .diagnose import Question, explain
+from .digest import checksum_in
 from .listing import Listed
 from .location import Location
-from .requests import Answer, Requests
+from .requests import LARGEST_ANSWER_BYTES, Answer, Requests
 
 _DIRECTORY_TYPE = "application/x-directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One object as a HEAD shows it. The ETag keeps its quotes; `checksum` is of the whole object, as ``algorithm:hex``."""
+
+    size_bytes: int
+    etag: str
+    version_id: str
+    checksum: str
 
 
 class Bucket:
@@ -30,10 +42,10 @@ class Bucket:
         self.chain = chain
         self.requests = requests
 
-    async def head(self, key: str, version_id: str = "") -> Listed | None:
+    async def head(self, key: str, version_id: str = "") -> Head | None:
         """The object, or None when it only stands for a directory. Raises InputUnreadable when there is none."""
         query = f"versionId={listing.quoted(version_id)}" if version_id else ""
-        answer = await self.ask("HEAD", key, query=query)
+        answer = await self.ask("HEAD", key, query=query, headers={"x-amz-checksum-mode": "ENABLED"})
         if not answer.good:
             raise await explain(self, Question(key=key, version_id=version_id), answer)
         length = answer.headers.get("content-length", "")
@@ -43,35 +55,58 @@ class Bucket:
         size_bytes = int(length)
         if answer.headers.get("content-type", "").startswith(_DIRECTORY_TYPE) and size_bytes == 0:
             return None
-        return Listed(
-            key=key,
+        return Head(
             size_bytes=size_bytes,
             etag=answer.headers.get("etag", ""),
             version_id=version_id or _real_version(answer.headers.get("x-amz-version-id", "")),
+            checksum=checksum_in(answer.headers),
         )
 
-    async def pages(self, prefix: str) -> AsyncIterator[list[Listed]]:
-        """Every object whose key begins with `prefix`, in the service's order, a page at a time."""
+    async def read(self, key: str, most_bytes: int) -> bytes:
+        """A small object whole. Raises StorageUnavailable when it is larger."""
+        answer = await self.ask("GET", key, most_bytes=most_bytes)
+        if not answer.good:
+            raise await explain(self, Question(key=key), answer)
+        return answer.body
+
+    async def may_list(self, prefix: str) -> None:
+        """Raise InputUnreadable unless this process may list `prefix` now."""
+        answer = await self.ask("GET", query=listing.query(prefix, most=1))
+        if not answer.good:
+            raise await explain(self, Question(prefix=prefix), answer)
+
+    async def pages(self, prefix: str) -> AsyncGenerator[list[Listed]]:
+        """
+        Every object whose key begins with `prefix`, in the service's order, some at a time.
+
+        A long listing by a slow service is asked for in several ranges at once, see `ranges`.
+        """
         asked = f"s3://{self.location.bucket}/{prefix}"
-        guard = listing.Guard(asked, prefix)
-        token = ""
-        while True:
-            answer = await self.ask("GET", query=listing.query(prefix, token=token))
+
+        async def ask(token: str, start_after: str) -> listing.Page:
+            answer = await self.ask("GET", query=listing.query(prefix, token=token, start_after=start_after))
             if not answer.good:
                 raise await explain(self, Question(prefix=prefix), answer)
-            page = listing.parse(answer.body, asked)
-            guard.check(page)
-            yield page.objects
-            if not page.token:
-                return
-            token = page.token
+            return listing.parse(answer.body, asked)
 
-    async def ask(self, method: str, key: str = "", *, query: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+        async with aclosing(ranges.pages(ask, asked, prefix)) as found:
+            async for objects in found:
+                yield objects
+
+    async def ask(
+        self,
+        method: str,
+        key: str = "",
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        most_bytes: int = LARGEST_ANSWER_BYTES,
+    ) -> Answer:
         """The answer to one request; asked once more in the bucket's true region when the service names another."""
-        answer = await self.requests.send(self.location, method, key, query=query, headers=headers)
+        answer = await self.requests.send(self.location, method, key, query=query, headers=headers, most_bytes=most_bytes)
         if answer.status in (301, 307, 400, 403) and (region := await self._true_region(answer)):
             self.location = self.location.in_region(region)
-            answer = await self.requests.send(self.location, method, key, query=query, headers=headers)
+            answer = await self.requests.send(self.location, method, key, query=query, headers=headers, most_bytes=most_bytes)
         return answer
 
     async def _true_region(self, answer: Answer) -> str:
@@ -82,13 +117,6 @@ class Bucket:
             asked = await self.requests.send(self.location, "HEAD")
             named = asked.headers.get("x-amz-bucket-region", "")
         return named if named and named != self.location.region else ""
-
-
-@asynccontextmanager
-async def open_bucket(location: Location, chain: Chain) -> AsyncIterator[Bucket]:
-    """The bucket, with connections that are closed when the block ends."""
-    async with Requests(chain) as requests:
-        yield Bucket(location, chain, requests)
 
 
 def _region_in(body: bytes) -> str:

@@ -95,6 +95,7 @@ class Chain:
                 self._absent_since = time.monotonic()
                 return None
         frozen = self._found.get_frozen_credentials()
+        _check_letters(frozen.access_key, frozen.secret_key, frozen.token or "")
         changing = hasattr(self._found, "refresh_needed")
         return Credentials(
             access_key=frozen.access_key,
@@ -102,3 +103,15 @@ class Chain:
             token=frozen.token or None,
             until=datetime.now(UTC) + _FROZEN_HOLDS if changing else None,
         )
+
+
+def _check_letters(access_key: str, secret_key: str, token: str) -> None:
+    """Raise InputUnreadable for what no key can hold, e.g. the line break at the end of a file it was read from."""
+    named = {"access key": access_key, "secret key": secret_key, "session token": token}
+    for name, value in named.items():
+        if any(not "!" <= letter <= "~" for letter in value):
+            where = "at its end" if value.rstrip() != value else "within it" if value.strip() == value else "at its beginning"
+            raise InputUnreadable(
+                f"the AWS {name} cannot be used: there is a space, a line break or a strange letter {where}",
+                hint="check the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile",
+            )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from gadus.core.errors import StorageUnavailable
@@ -13,9 +16,20 @@ LARGEST_LISTING = 10_000_000
 """More keys than this under one prefix is refused: narrow the prefix."""
 _KEYS_A_PAGE = 1000
 
+_PLAIN_START = re.compile(r"""\s*(<\?xml version=["']1\.0["']( encoding=["']utf-8["'])?\s*\?>)?\s*<[a-z]""", re.IGNORECASE)
+# Leaves in any order, and Owner; no attribute, prefix, comment or space between. Groups 1 to 3 are key, size and ETag.
+_ENTRY = re.compile(
+    r"<Contents>(?>(?:<Key>([^<]*)</Key>|<Size>([^<]*)</Size>|<ETag>([^<]*)</ETag>|<([A-Z][A-Za-z]*)>[^<]*</\4>"
+    r"|<Owner>(?:<([A-Z][A-Za-z]*)>[^<]*</\5>)*</Owner>)*)</Contents>"
+)
+_PARTS_AN_ENTRY = 1 + _ENTRY.groups
+# The ampersand last: what it gives is not a reference again.
+_REFERENCES = {"&quot;": '"', "&#34;": '"', "&apos;": "'", "&#39;": "'", "&lt;": "<", "&gt;": ">", "&amp;": "&"}
+_REFERENCE = re.compile("|".join(_REFERENCES))
+_CONTROLS = bytes(range(0x20))
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+
+class Listed(NamedTuple):
     """One object as a listing or a HEAD shows it. The ETag keeps its quotes: it is sent back as it came."""
 
     key: str
@@ -49,10 +63,14 @@ def parse(body: bytes, asked: str) -> Page:
     Keys come back exactly as they are in the bucket, also those that XML cannot hold: they are asked for URL-encoded.
     Raises StorageUnavailable, naming `asked`, when the answer is not a listing.
     """
-    if b"<!DOCTYPE" in body[:1024]:
+    # Most of a page is entries that look alike: they are cut out quickly, and only the rest is read as XML.
+    around, entries = _cut(body)
+    if b"<!DOCTYPE" in around:
         raise StorageUnavailable(f"the service sent a document type in its listing of {asked}; it is not read")
     try:
-        root = ET.fromstring(body)  # noqa: S314 - no document type, so there is nothing to expand
+        root = ET.fromstring(around)  # noqa: S314 - no document type, so there is nothing to expand
+        if entries and not _stands_for_entries(root):
+            entries, root = None, ET.fromstring(body)  # noqa: S314 - the same
     except ET.ParseError as exc:
         raise StorageUnavailable(f"the service's listing of {asked} is not XML: {exc}") from exc
     if _local(root.tag) != "ListBucketResult":
@@ -61,7 +79,10 @@ def parse(body: bytes, asked: str) -> Page:
     # Only what the service says it encoded: a service that ignores the wish sends plain keys.
     encoded = root.findtext(f"{space}EncodingType") == "url"
     try:
-        objects = [_listed(entry, space, encoded) for entry in root.iterfind(f"{space}Contents")]
+        if entries:
+            objects = entries.objects(encoded=encoded)
+        else:
+            objects = [_listed(entry, space, encoded) for entry in root.iterfind(f"{space}Contents")]
     except (ValueError, TypeError) as exc:
         raise StorageUnavailable(f"the service's listing of {asked} has an entry without a key or size") from exc
     truncated = (root.findtext(f"{space}IsTruncated") or "").strip() == "true"
@@ -91,9 +112,89 @@ class Guard:
         stray = _first_outside(page.objects, self._prefix)
         if stray is not None:
             raise StorageUnavailable(f"the service's listing of {self._asked} holds {stray!r}, which was not asked for")
-        self._keys += len(page.objects)
+
+    def count(self, objects: Sequence[Listed]) -> None:
+        """Adds to the sum of the whole listing. Raises StorageUnavailable when it grew too large to be meant."""
+        self._keys += len(objects)
         if self._keys > LARGEST_LISTING:
             raise StorageUnavailable(f"{self._asked} has over {LARGEST_LISTING:,} objects", hint="name a longer prefix in Key")
+
+
+class _Entries(NamedTuple):
+    """The texts of many entries, in their order, references not yet read."""
+
+    keys: list[str | None]
+    sizes: list[str | None]
+    etags: list[str | None]
+
+    def objects(self, *, encoded: bool) -> list[Listed]:
+        """Raises ValueError or TypeError when an entry has no key, or no size that is one."""
+        keys = _texts(self.keys)
+        sizes = [int(size or "") for size in self.sizes]
+        if not all(keys) or min(sizes) < 0:
+            raise ValueError(keys)
+        if encoded:
+            keys = _decoded(keys)
+        return list(map(Listed._make, zip(keys, sizes, _texts(self.etags), repeat(""))))
+
+
+def _cut(body: bytes) -> tuple[bytes, _Entries | None]:
+    """
+    The document with an empty ``<Contents/>`` for its entries, and the entries; or `body` and None.
+
+    None when there is anything that only an XML parser reads rightly.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return body, None
+    # The text before, between and behind the entries, and the groups of each entry: all in one list.
+    parts = _ENTRY.split(text)
+    gaps = parts[_PARTS_AN_ENTRY:-1:_PARTS_AN_ENTRY]
+    around = f"{parts[0]}<Contents/>{parts[-1]}".encode()
+    # Line breaks around the entries are usual; within, XML would change them.
+    regular = len(parts) > 1 and not any(gaps) and _controls(body) == _controls(around)
+    if not regular or not _PLAIN_START.match(text) or not _only_plain_letters(text):
+        return body, None
+    return around, _Entries(*(parts[field::_PARTS_AN_ENTRY] for field in (1, 2, 3)))
+
+
+def _controls(text: bytes) -> int:
+    return len(text) - len(text.translate(None, _CONTROLS))
+
+
+def _only_plain_letters(text: str) -> bool:
+    """Whether there is nothing in `text` that XML forbids, and no reference but the usual ones."""
+    forbidden = "\ufffe" in text or "\uffff" in text or ("]" in text and "]]>" in text)
+    return not forbidden and len(_REFERENCE.findall(text)) == text.count("&")
+
+
+def _stands_for_entries(root: ET.Element) -> bool:
+    """Whether the empty element is where entries are: not in a comment, not below another element, not beside others."""
+    contents = [child for child in root if _local(child.tag) == "Contents"]
+    return (
+        len(contents) == 1
+        and len(contents[0]) == 0
+        and contents[0].tag == f"{root.tag.removesuffix('ListBucketResult')}Contents"
+    )
+
+
+def _texts(written: list[str | None]) -> list[str]:
+    """The texts with their references read. None of them has a line break, so that one pass reads all."""
+    joined = "\n".join([text or "" for text in written])
+    if "&" in joined:
+        for reference, letter in _REFERENCES.items():
+            joined = joined.replace(reference, letter)
+    return joined.split("\n")
+
+
+def _decoded(keys: list[str]) -> list[str]:
+    joined = "\n".join(keys)
+    if "%" not in joined and "+" not in joined:
+        return keys
+    if "%0A" in joined or "%0a" in joined:
+        return [unquote_plus(key, errors="surrogateescape") for key in keys]
+    return unquote_plus(joined, errors="surrogateescape").split("\n")
 
 
 def _listed(entry: ET.Element, space: str, encoded: bool) -> Listed:

@@ -44,12 +44,13 @@ class Location:
             return f"{parts.scheme}://{self.bucket}.{parts.netloc}{parts.path}"
         return f"{self.endpoint}/{quote(self.bucket, safe='')}"
 
-    def url(self, key: str = "", query: str = "") -> str:
-        """The URL of an object, every byte of the key as it is, or of the bucket itself."""
-        path = quote(key.encode("utf-8", "surrogateescape"), safe="/~")
+    @staticmethod
+    def path(root: str, key: str = "") -> str:
+        """The path of an object, every byte of the key as it is, or of the bucket itself; `root` is the path of `root`."""
+        if key:
+            return f"{root}/{quote(key.encode('utf-8', 'surrogateescape'), safe='/~')}"
         # A virtual host's bare root needs its slash; the path of a bucket does not.
-        url = f"{self.root}/{path}" if path or self.addressing == "virtual" else self.root
-        return f"{url}?{query}" if query else url
+        return root or "/"
 
     def in_region(self, region: str) -> Self:
         """The same bucket, asked for where it really is."""

@@ -1,38 +1,33 @@
-"""Signed requests that reach a service exactly as written: for listings, heads, probes, and keys that obstore cannot say."""
+"""Signed requests that reach a service exactly as written, over connections that are used again."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
-from urllib.parse import urlsplit
+from functools import partial
 
-import aiohttp
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
-from botocore.utils import get_environ_proxies
-from yarl import URL
+from gadus.core.errors import InputUnreadable, StorageUnavailable
 
-from gadus.core.errors import StorageUnavailable
-
-from .credentials import Chain, Credentials
+from .credentials import Chain
 from .location import Location
+from .patience import TRANSIENT, Patience, Tries
+from .response import Broken, Response
+from .route import route
+from .signing import signed
+from .unreachable import unreachable
+from .wire import Connection, Origin
 
-CONNECT_SECONDS = 10.0
-STALL_SECONDS = 30.0
-"""A connection that brings nothing for so long is given up."""
-TRIES = 5
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 5.0
-_LARGEST_ANSWER_BYTES = 16 << 20
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+LARGEST_ANSWER_BYTES = 16 << 20
+_IDLE_SECONDS = 15.0
+"""Services close idle connections after about 20 seconds: asking on one that is being closed costs a second try."""
+_QUESTIONS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,116 +43,199 @@ class Answer:
         return 200 <= self.status < 300
 
 
+class Handle:
+    """Lets another thread end the request that this one waits for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self.ended = False
+
+    def on(self, connection: Connection | None) -> None:
+        """`connection` is the one that is waited for now. Raises Broken when the end was already asked for."""
+        with self._lock:
+            self._connection = connection
+            if self.ended and connection is not None:
+                raise Broken("given up")
+
+    def end(self) -> None:
+        """End what is waited for, now and from now on."""
+        with self._lock:
+            self.ended = True
+            if self._connection is not None:
+                self._connection.abort()
+
+
 class Requests:
-    """Sends requests about buckets, with this process's credentials. Use as an async context manager."""
+    """Sends requests about buckets with this process's credentials. May be used from any thread."""
 
     def __init__(self, chain: Chain) -> None:
+        self.patience = Patience()
         self._chain = chain
-        self._session: aiohttp.ClientSession
-
-    async def __aenter__(self) -> Self:
-        bundle = self._chain.ca_bundle()
-        trust = ssl.create_default_context(cafile=bundle) if bundle else True
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=trust),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS),
-            auto_decompress=False,
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._session.close()
+        self._trust: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, deque[tuple[float, Connection]]] = {}
+        self._roots: dict[Location, tuple[Origin, str]] = {}
+        self._threads = ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="ask")
 
     async def send(
-        self, location: Location, method: str, key: str = "", *, query: str = "", headers: Mapping[str, str] | None = None
+        self,
+        location: Location,
+        method: str,
+        key: str = "",
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        most_bytes: int = LARGEST_ANSWER_BYTES,
     ) -> Answer:
         """
         The answer to one request, whatever its status; tried again on server errors, throttling and broken connections.
 
-        `query` is sorted and already percent-encoded. The body is at most 16 MiB. Raises StorageUnavailable.
+        `query` is sorted and already percent-encoded. Raises StorageUnavailable, also when the body is over `most_bytes`, and
+        InputUnreadable when trying again would not help, e.g. for a certificate.
         """
-        for tried in range(1, TRIES + 1):
+        tries = Tries(self.patience)
+        while True:
             try:
-                async with self.stream(location, method, key, query=query, headers=headers) as response:
-                    body = await _bounded(response, location)
-                    answer = Answer(response.status, {n.lower(): v for n, v in response.headers.items()}, body)
+                answer = await self.in_thread(partial(self._send_once, location, method, key, query, headers or {}, most_bytes))
             except StorageUnavailable:
-                if tried == TRIES:
+                pause = tries.seconds_until_next()
+                if pause is None:
                     raise
             else:
-                if answer.status not in _TRANSIENT or tried == TRIES:
+                if answer.status not in TRANSIENT:
                     return answer
-            await asyncio.sleep(pause_seconds(tried))
-        raise AssertionError  # the last try returns or raises
+                pause = tries.seconds_until_next(answer.status, answer.headers.get("retry-after", ""))
+                if pause is None:
+                    return answer
+            await asyncio.sleep(pause)
 
-    @asynccontextmanager
-    async def stream(
-        self, location: Location, method: str, key: str = "", *, query: str = "", headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request, tried once; the body is the caller's to read. Raises StorageUnavailable, also while it is read."""
-        url = location.url(key, query)
-        asked = dict(headers or {})
+    @contextmanager
+    def exchange(
+        self,
+        location: Location,
+        method: str,
+        key: str = "",
+        *,
+        query: str = "",
+        headers: Mapping[str, str],
+        handle: Handle | None = None,
+    ) -> Iterator[Response]:
+        """
+        One request, tried once; blocks. The body is the caller's to read, within the block.
+
+        Raises StorageUnavailable, also for what breaks while the body is read, and InputUnreadable.
+        """
+        handle = handle or Handle()
+        origin, path, complete = self._prepared(location, method, key, query, headers)
+        target = f"{path}?{query}" if query else path
+        connection = self._connection(origin)
+        response = None
+        try:
+            handle.on(connection)
+            try:
+                response = connection.ask(method, target, complete)
+            except Broken as broken:
+                if not broken.reused or handle.ended:
+                    raise
+                # It had been closed while nobody looked; nothing was answered, so asking again is safe.
+                connection.close()
+                connection = Connection(origin, self._trusted(origin), self.patience.stall_seconds)
+                handle.on(connection)
+                response = connection.ask(method, target, complete)
+        except (Broken, OSError) as exc:
+            raise unreachable(location, origin, exc) from exc
+        else:
+            # An OSError of the caller's own, e.g. of a full disk, is not the connection's.
+            try:
+                yield response
+            except Broken as exc:
+                raise unreachable(location, origin, exc) from exc
+        finally:
+            handle.on(None)
+            self._put_back(origin, connection, response)
+
+    async def in_thread(self, work: Callable[[Handle], Answer]) -> Answer:
+        """What `work` gives, run in a thread; when this is cancelled, its handle is ended."""
+        handle = Handle()
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work, handle)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            handle.end()
+            # Nobody is left to be told how it ended.
+            running.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
+
+    def _send_once(
+        self,
+        location: Location,
+        method: str,
+        key: str,
+        query: str,
+        headers: Mapping[str, str],
+        most_bytes: int,
+        handle: Handle,
+    ) -> Answer:
+        with self.exchange(location, method, key, query=query, headers=headers, handle=handle) as response:
+            return Answer(response.status, response.headers, response.read(most_bytes))
+
+    def _prepared(
+        self, location: Location, method: str, key: str, query: str, headers: Mapping[str, str]
+    ) -> tuple[Origin, str, dict[str, str]]:
+        """Whom to ask, the path, and all headers with the signature."""
+        known = self._roots.get(location)
+        if known is None:
+            known = self._roots[location] = route(location)
+        origin, root = known
+        path = location.path(root, key)
+        asked = dict(headers)
         if location.requester_pays:
             asked["x-amz-request-payer"] = "requester"
-        credentials = None if location.anonymous else await self._chain.credentials()
-        if credentials is not None:
-            asked = _signed(method, url, asked, credentials, location.region)
-        # Set after signing: some services change this header on its way, and Google then refuses the signature.
-        asked["Accept-Encoding"] = "identity"
-        try:
-            async with self._session.request(
-                method, URL(url, encoded=True), headers=asked, allow_redirects=False, proxy=_proxy(url)
-            ) as response:
-                yield response
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise unreachable(location, exc) from exc
+        credentials = None if location.anonymous else self._chain.credentials_now()
+        if credentials is None:
+            asked["host"] = origin.name
+        else:
+            asked = signed(method, origin.name, path, query, asked, credentials, location.region)
+        # Not signed: some services change this header on its way, and Google then refuses the signature.
+        asked["accept-encoding"] = "identity"
+        asked["user-agent"] = "gadus"
+        return origin, path, asked
 
+    def _connection(self, origin: Origin) -> Connection:
+        """An idle connection, the one used last, or a new one."""
+        with self._lock:
+            idle = self._idle.get(origin)
+            while idle:
+                since, connection = idle.pop()
+                if time.monotonic() - since < _IDLE_SECONDS:
+                    return connection
+                connection.close()
+        return Connection(origin, self._trusted(origin), self.patience.stall_seconds)
 
-def pause_seconds(tried: int) -> float:
-    """How long to wait before the next try: exponential with full jitter, so that many clients do not come back together."""
-    return random.uniform(0, min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**tried))  # noqa: S311 - not a secret
+    def _put_back(self, origin: Origin, connection: Connection, response: Response | None) -> None:
+        if response is None or not (response.over and response.keeps):
+            connection.close()
+            return
+        now = time.monotonic()
+        with self._lock:
+            idle = self._idle.setdefault(origin, deque())
+            idle.append((now, connection))
+            # The one used last is taken first, so those at the other end were not needed for long.
+            while now - idle[0][0] > _IDLE_SECONDS:
+                idle.popleft()[1].close()
 
-
-def unreachable(location: Location, cause: BaseException) -> StorageUnavailable:
-    """What to say when no answer comes from the service, or only a part of one."""
-    endpoint = location.endpoint
-    if isinstance(cause, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return StorageUnavailable(
-            f"{endpoint} cannot be trusted (TLS): {cause}",
-            hint="use the host name the certificate is for, or name your own authority with AWS_CA_BUNDLE",
-        )
-    if isinstance(cause, aiohttp.ClientConnectorDNSError):
-        return StorageUnavailable(f"{endpoint} has no address: {cause}", hint="check Endpoint and the network")
-    if isinstance(cause, TimeoutError):
-        return StorageUnavailable(f"{endpoint} does not answer", hint="check Endpoint and the network")
-    number = cause.os_error.errno if isinstance(cause, aiohttp.ClientConnectorError) else None
-    reason = os.strerror(number) if number else str(cause) or type(cause).__name__
-    return StorageUnavailable(
-        f"{endpoint} cannot be reached: {reason}", hint="check that the service runs and that Endpoint names its host and port"
-    )
-
-
-def _signed(method: str, url: str, headers: Mapping[str, str], credentials: Credentials, region: str) -> dict[str, str]:
-    request = AWSRequest(method, url, headers=dict(headers))
-    request.context["payload_signing_enabled"] = False
-    keys = ReadOnlyCredentials(credentials.access_key, credentials.secret_key, credentials.token)
-    S3SigV4Auth(keys, "s3", region).add_auth(request)
-    return dict(request.headers)
-
-
-def _proxy(url: str) -> str | None:
-    proxies: Mapping[str, str] = get_environ_proxies(url)
-    return proxies.get(urlsplit(url).scheme)
-
-
-async def _bounded(response: aiohttp.ClientResponse, location: Location) -> bytes:
-    chunks = []
-    left = _LARGEST_ANSWER_BYTES
-    async for chunk in response.content.iter_any():
-        left -= len(chunk)
-        if left < 0:
-            raise StorageUnavailable(f"{location.endpoint} sent an answer of over 16 MiB to a small question")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    def _trusted(self, origin: Origin) -> ssl.SSLContext | None:
+        if not origin.tls:
+            return None
+        with self._lock:
+            if self._trust is None:
+                path = self._chain.ca_bundle()
+                try:
+                    self._trust = ssl.create_default_context(cafile=path)
+                except OSError as exc:
+                    raise InputUnreadable(
+                        f"the certificate authorities in {path} cannot be read: {exc.strerror or exc}",
+                        hint="AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, names a file of certificates in PEM form",
+                    ) from exc
+            return self._trust

@@ -9,14 +9,16 @@ from urllib.parse import urlsplit
 import re2
 from pydantic import Field, field_validator, model_validator
 
-from gadus.core.spec import Sha256, Wire
+from gadus.core.partition import InputParams
+from gadus.core.pattern import compile_pattern
+from gadus.core.problem import clipped
+from gadus.core.spec import Sha256
 
 _LONGEST_KEY_BYTES = 1024
-_LONGEST_FILTER_BYTES = 1024
-_FILTER_MEMORY_BYTES = 8 << 20
+_BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
 
-class S3Params(Wire):
+class S3Params(InputParams):
     """The params of the source type `s3`, with Bacalhau's names."""
 
     bucket: str = Field(alias="Bucket")
@@ -30,13 +32,15 @@ class S3Params(Wire):
     request_payer: Literal["", "requester"] = Field("", alias="RequestPayer")
     anonymous: bool = Field(False, alias="Anonymous")
     on_empty: Literal["fail", "allow"] = Field("fail", alias="OnEmpty")
+    checksum_manifest: str = Field("", alias="ChecksumManifest")
+    mode: Literal["copy"] = Field("copy", alias="Mode")
 
     @field_validator("bucket")
     @classmethod
     def _bucket_is_a_name(cls, bucket: str) -> str:
         if not bucket.strip():
             raise ValueError("invalid s3 storage params: bucket cannot be empty")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", bucket):
+        if not _BUCKET_NAME.fullmatch(bucket):
             raise ValueError(f"{bucket!r} is not the name of a bucket: 3 or more letters, digits, '-' and '.'")
         return bucket
 
@@ -51,7 +55,7 @@ class S3Params(Wire):
     @classmethod
     def _filter_compiles(cls, pattern: str) -> str:
         if pattern:
-            _compiled(pattern)
+            compile_pattern(pattern)
         return pattern
 
     @field_validator("endpoint")
@@ -63,6 +67,31 @@ class S3Params(Wire):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must have no user, password, query or fragment: credentials come from the environment")
         return endpoint
+
+    @field_validator("checksum_manifest")
+    @classmethod
+    def _checksum_manifest_is_an_object(cls, url: str) -> str:
+        if not url:
+            return url
+        scheme, _, rest = url.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not _BUCKET_NAME.fullmatch(bucket) or not key or key.endswith(("/", "*")):
+            raise ValueError(f"{clipped(url)!r} does not name one object: write e.g. s3://bucket/data/SHA256SUMS")
+        cls._key_is_short(key)
+        return url
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _mode_is_there(cls, mode: object) -> object:
+        if mode in ("lazy", "auto"):
+            raise ValueError(f"{mode!r} is not in this version: use copy")
+        return mode
+
+    @model_validator(mode="after")
+    def _digests_come_from_one_place(self) -> Self:
+        if self.sha256 and self.checksum_manifest:
+            raise ValueError("ChecksumSHA256 and ChecksumManifest both say what the bytes are: leave one of them out")
+        return self
 
     @model_validator(mode="after")
     def _only_an_object_is_pinned(self) -> Self:
@@ -84,20 +113,11 @@ class S3Params(Wire):
         """What every key begins with: a `*` at the very end says "and more", anywhere else it is itself."""
         return self.key.removesuffix("*")
 
+    def subject(self, key: str) -> str:
+        """What a partition sees of `key`: it without the prefix and one leading slash; "" for a single object."""
+        return key.removeprefix(self.prefix).removeprefix("/")
+
     @property
     def wanted(self) -> re2.Pattern | None:
         """The compiled filter, or None: to be searched in what follows the prefix."""
-        return _compiled(self.filter) if self.filter else None
-
-
-def _compiled(pattern: str) -> re2.Pattern:
-    if len(pattern.encode()) > _LONGEST_FILTER_BYTES:
-        raise ValueError(f"invalid regex pattern: it is over {_LONGEST_FILTER_BYTES} bytes")
-    options = re2.Options()
-    options.max_mem = _FILTER_MEMORY_BYTES
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as exc:
-        reason = exc.args[0].decode() if exc.args and isinstance(exc.args[0], bytes) else str(exc)
-        raise ValueError(f"invalid regex pattern: {reason} (RE2 syntax: no look-around, no back-references)") from exc
+        return compile_pattern(self.filter) if self.filter else None

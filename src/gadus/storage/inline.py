@@ -7,27 +7,29 @@ Data that is written into the job itself as a ``data:`` URL (RFC 2397): the type
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from gzip import BadGzipFile, GzipFile
 from io import BytesIO, RawIOBase
+from typing import Self
 from urllib.parse import unquote_to_bytes
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gadus.config import Settings
-from gadus.contracts import Arrivals, Wanted
+from gadus.contracts import Found, Slot
 from gadus.core.errors import InputChanged, InputUnreadable, InputUnsafe
-from gadus.core.manifest import Item, Manifest
-from gadus.core.spec import Wire
+from gadus.core.manifest import Item
+from gadus.core.partition import InputParams
 from gadus.core.tree import check_paths, parents
 from gadus.core.units import format_bytes
+
+from ._writing import in_thread, write_at
 
 LARGEST_DATA_BYTES = 64 << 20
 LARGEST_TREE_BYTES = 256 << 20
@@ -39,7 +41,7 @@ _ARCHIVES = ("application/gzip", "application/x-gzip")
 _MAKE_ANEW = "make the archive anew, of regular files and directories only"
 
 
-class InlineParams(Wire):
+class InlineParams(InputParams):
     """What the author of a job says of an inline input."""
 
     url: str = Field("", alias="URL", validate_default=True)
@@ -50,6 +52,12 @@ class InlineParams(Wire):
         _decoded(url.strip())
         return url.strip()
 
+    @model_validator(mode="after")
+    def _only_an_archive_is_shared_out(self) -> Self:
+        if self.partition.shares_out and _decoded(self.url)[0] not in _ARCHIVES:
+            raise ValueError("Partition shares out the files of an archive, and this is a single file: leave it out")
+        return self
+
 
 class Source:
     """The contract `Source` for data that is in the job."""
@@ -59,27 +67,42 @@ class Source:
     def __init__(self, settings: Settings) -> None:
         del settings  # everything is in the params
 
-    async def resolve(self, params: InlineParams) -> Manifest:
+    async def resolve(self, params: InlineParams) -> AsyncGenerator[Found]:
         """One nameless file, or the members of the archive."""
-        return await asyncio.to_thread(_manifest, params)
+        yield await in_thread(_found, params)
 
-    async def fetch(self, params: InlineParams, manifest: Manifest, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
+    async def check_access(self, params: InlineParams) -> None:
+        """Nobody is asked: whoever may read the job may read its data."""
+
+    async def fetch(self, params: InlineParams, slots: AsyncIterator[Slot]) -> None:
         """Write the files; nothing is asked of anybody."""
-        if await asyncio.to_thread(_manifest, params) != manifest:
-            raise InputChanged("the inline data is not what it was when the job began", hint="run the job again")
-        by_key = {one.item.key: one for one in wanted}
         contents = _contents(params)
-        while (found := await asyncio.to_thread(next, contents, None)) is not None:
-            key, content = found
-            if content is not None and key in by_key:
-                one = by_key[key]
-                with one.create() as file:
-                    await asyncio.to_thread(file.write, content)
-                arrivals.received(len(content))
-                arrivals.whole(one, one.item.sha256)
+        async for slot in slots:
+            # Slots usually come in the order of the archive, which then is read once.
+            if not await in_thread(_fill_from, contents, slot):
+                contents = _contents(params)
+                if not await in_thread(_fill_from, contents, slot):
+                    raise _changed()
 
 
-def _manifest(params: InlineParams) -> Manifest:
+def _fill_from(contents: Iterator[tuple[str, bytes | None]], slot: Slot) -> bool:
+    """Whether the slot's file stood in what was left of `contents`, and is whole now."""
+    for key, content in contents:
+        if content is not None and key == slot.item.key:
+            if hashlib.sha256(content).hexdigest() != slot.item.sha256:
+                raise _changed()
+            for offset, end in slot.missing:
+                write_at(slot, offset, memoryview(content)[offset:end])
+            slot.whole(sha256=slot.item.sha256)
+            return True
+    return False
+
+
+def _changed() -> InputChanged:
+    return InputChanged("the inline data is not what it was when the job began", hint="run the job again")
+
+
+def _found(params: InlineParams) -> Found:
     files: dict[str, Item] = {}
     directories: set[str] = set()
     repeated = []
@@ -100,7 +123,7 @@ def _manifest(params: InlineParams) -> Manifest:
             check_paths({key: item.path for key, item in files.items()}, empty)
         except InputUnsafe as exc:
             raise InputUnsafe(exc.message, hint=_MAKE_ANEW) from exc
-    return Manifest(_LOCATION, tuple(files.values()), empty)
+    return Found(_LOCATION, tuple(files.values()), empty)
 
 
 def _path_of(name: str) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import os
 import re
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from pydantic import Field, field_validator
 from yarl import URL
 
 from gadus.config import Settings
-from gadus.contracts import Arrivals, Wanted
+from gadus.contracts import Found, Slot
 from gadus.core.errors import ChecksumMismatch, InputChanged, InputUnreadable, StorageUnavailable
-from gadus.core.manifest import Item, Manifest, digest_of
-from gadus.core.spec import Sha256, Wire
+from gadus.core.manifest import Item
+from gadus.core.partition import InputParams, Partition
+from gadus.core.spec import Sha256
 
 from ._web import Answer, Tries, Web, shown, url_of
+from ._writing import in_thread, write_at
 
 NAME_OF_THE_NAMELESS = "download"
 _CHUNK_BYTES = 1 << 20
@@ -25,7 +26,7 @@ _LONGEST_NAME_BYTES = 255
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 
 
-class UrlParams(Wire):
+class UrlParams(InputParams):
     """What the author of a job says of an input from the web."""
 
     url: str = Field("", alias="URL", validate_default=True)
@@ -47,6 +48,13 @@ class UrlParams(Wire):
             raise ValueError("the URL names no host")
         return text
 
+    @field_validator("partition")
+    @classmethod
+    def _one_file_is_not_shared_out(cls, partition: Partition) -> Partition:
+        if partition.shares_out:
+            raise ValueError(f"Type {partition.type}: a URL names a single file, which every execution sees: leave it out")
+        return partition
+
     @property
     def address(self) -> URL:
         """Where to ask; what follows # is the reader's own."""
@@ -61,69 +69,96 @@ class Source:
     def __init__(self, settings: Settings) -> None:
         del settings  # everything is in the params
 
-    async def resolve(self, params: UrlParams) -> Manifest:
+    async def resolve(self, params: UrlParams) -> AsyncGenerator[Found]:
         """One file; its size is -1 when the server does not tell it before it sends the file."""
-        tries = Tries()
         async with Web() as web:
-            while True:
-                try:
-                    item = await _found(web, params)
-                    break
-                except StorageUnavailable as error:
-                    await tries.pause_after(error)
+            item = await _found(web, params)
         # The URL itself may hold a secret, e.g. a signature.
-        return Manifest(f"url:{digest_of([params.url])}", (item,))
+        yield Found(f"url:{hashlib.sha256(params.url.encode()).hexdigest()}", (item,))
 
-    async def fetch(self, params: UrlParams, manifest: Manifest, wanted: Sequence[Wanted], arrivals: Arrivals) -> None:
-        """Goes on where it was when a connection breaks, if the server can and the file has an ETag; else from the start."""
-        del manifest  # what is wanted says all
+    async def check_access(self, params: UrlParams) -> None:
+        """One HEAD; where the server does not answer it with a file, the head of a GET."""
         async with Web() as web:
-            for one in wanted:
-                with one.create() as file:
-                    part = _Part(file, arrivals)
-                    await _receive_patiently(web, params.address, one.item, part)
-                sha256 = part.sha256
-                if one.item.sha256 and sha256 != one.item.sha256:
-                    raise ChecksumMismatch(
-                        f"the bytes of {shown(params.address)} have the SHA-256 {sha256}, not the pinned {one.item.sha256}",
-                        hint="look why the file changed; then give its new ChecksumSHA256",
-                    )
-                arrivals.whole(one, sha256)
+            await _found(web, params)
+
+    async def fetch(self, params: UrlParams, slots: AsyncIterator[Slot]) -> None:
+        """Goes on where it was when a connection breaks, if the server can and the file has an ETag; else from the start."""
+        async with Web() as web:
+            async for slot in slots:
+                await _fill(web, params.address, slot)
 
 
-class _Part:
-    """What has arrived of a file, with its digest."""
+class _Incoming:
+    """A file on its way: everything before `offset` is in the slot and in the digest, what is missing next ends at `end`."""
 
-    def __init__(self, file: BinaryIO, arrivals: Arrivals) -> None:
-        self._file = file
-        self._arrivals = arrivals
-        self._digest = hashlib.sha256()
-        self.size_bytes = 0
+    def __init__(self, slot: Slot) -> None:
+        self.item = slot.item
+        self._slot = slot
+        self._begin(slot.missing)
+
+    @property
+    def whole(self) -> bool:
+        return not self._missing
+
+    @property
+    def end(self) -> int:
+        """-1 while nobody knows it."""
+        return self._missing[0][1]
 
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
     async def add(self, chunk: bytes) -> None:
-        await asyncio.to_thread(self._write, chunk)
-        self.size_bytes += len(chunk)
-        self._arrivals.received(len(chunk))
+        """The next bytes."""
+        await in_thread(self._add, chunk)
 
-    def give_up(self) -> None:
-        """Begin from the start."""
-        self._file.seek(0)
-        self._file.truncate()
+    async def pass_over(self) -> None:
+        """Go to where something is missing: what an earlier run brought is only digested."""
+        until = self._missing[0][0] if self._missing else self.item.size_bytes
+        while self.offset < until:
+            await in_thread(self._digest_next, min(_CHUNK_BYTES, until - self.offset))
+
+    def stretch_is_here(self) -> None:
+        """What was missing up to `end` has come."""
+        self._missing.pop(0)
+
+    def start_over(self) -> None:
+        """Begin from the start. Bytes of a known length are written over: nobody may find a hole where some were."""
+        if self.item.size_bytes < 0:
+            os.ftruncate(self._slot.handle, 0)
+        self._begin([(0, self.item.size_bytes)])
+
+    def _begin(self, missing: Sequence[tuple[int, int]]) -> None:
+        self._missing = [(offset, end) for offset, end in missing if offset != end]
         self._digest = hashlib.sha256()
-        self._arrivals.received(-self.size_bytes)
-        self.size_bytes = 0
+        self.offset = 0
 
-    def _write(self, chunk: bytes) -> None:
-        self._file.write(chunk)
+    def _add(self, chunk: bytes) -> None:
+        write_at(self._slot, self.offset, chunk)
         self._digest.update(chunk)
+        self.offset += len(chunk)
+
+    def _digest_next(self, size_bytes: int) -> None:
+        data = os.pread(self._slot.handle, size_bytes, self.offset)
+        if not data:
+            raise OSError(f"the file of {self.item.key!r} is shorter than {self.offset + size_bytes} bytes")
+        self._digest.update(data)
+        self.offset += len(data)
 
 
 async def _found(web: Web, params: UrlParams) -> Item:
-    """The item that the URL names now, from a HEAD, or from the head of a GET where HEAD does not say enough."""
+    """The item that the URL names now."""
+    tries = Tries()
+    while True:
+        try:
+            return await _asked(web, params)
+        except StorageUnavailable as error:
+            await tries.pause_after(error)
+
+
+async def _asked(web: Web, params: UrlParams) -> Item:
+    """From a HEAD, or from the head of a GET where HEAD does not say enough."""
     url = params.address
     try:
         async with web.ask("HEAD", url) as answer:
@@ -158,53 +193,66 @@ def _file_name(answer: Answer) -> str:
     return NAME_OF_THE_NAMELESS
 
 
-async def _receive_patiently(web: Web, url: URL, item: Item, part: _Part) -> None:
+async def _fill(web: Web, url: URL, slot: Slot) -> None:
+    coming = _Incoming(slot)
+    await coming.pass_over()
     tries = Tries()
-    while True:
+    while not coming.whole:
         try:
-            await _receive(web, url, item, part)
+            await _receive(web, url, coming)
         except StorageUnavailable as error:
-            await tries.pause_after(error, part.size_bytes)
+            await tries.pause_after(error, coming.offset)
         else:
-            return
+            coming.stretch_is_here()
+            await coming.pass_over()
+    if slot.item.sha256 not in ("", coming.sha256):
+        slot.spoil()
+        raise ChecksumMismatch(
+            f"the bytes of {shown(url)} have the SHA-256 {coming.sha256}, not the pinned {slot.item.sha256}",
+            hint="look why the file changed; then give its new ChecksumSHA256",
+        )
+    slot.whole(sha256=coming.sha256)
 
 
-async def _receive(web: Web, url: URL, item: Item, part: _Part) -> None:
-    """The rest of the file, or all of it. Raises StorageUnavailable when another try may bring more."""
+async def _receive(web: Web, url: URL, coming: _Incoming) -> None:
+    """What is missing up to `coming.end`. Raises StorageUnavailable when another try may bring more."""
+    item = coming.item
     headers = {}
-    if part.size_bytes and item.etag:
-        headers = {"Range": f"bytes={part.size_bytes}-", "If-Range": item.etag}
+    if item.etag and (coming.offset or coming.end != item.size_bytes):
+        last = "" if coming.end == item.size_bytes else str(coming.end - 1)
+        headers = {"Range": f"bytes={coming.offset}-{last}", "If-Range": item.etag}
     async with web.ask("GET", url, headers) as answer:
-        _check(url, item, part, answer)
+        _check(url, coming, answer)
         async for chunk in answer.response.content.iter_chunked(_CHUNK_BYTES):
-            if 0 <= item.size_bytes < part.size_bytes + len(chunk):
+            if 0 <= coming.end < coming.offset + len(chunk):
                 raise _changed(url, f"it is larger than {item.size_bytes} bytes")
-            await part.add(chunk)
-    if part.size_bytes < item.size_bytes:
+            await coming.add(chunk)
+    if coming.offset < coming.end:
         raise StorageUnavailable(
-            f"{shown(url)} sent {part.size_bytes} of {item.size_bytes} bytes", hint="try again later; the server breaks off"
+            f"{shown(url)} sent {coming.offset} of {coming.end} bytes", hint="try again later; the server breaks off"
         )
 
 
-def _check(url: URL, item: Item, part: _Part, answer: Answer) -> None:
-    """The answer is of the file that was found; `part` is set back if the answer begins at the start."""
-    resumed = answer.status == 206 and part.size_bytes > 0
+def _check(url: URL, coming: _Incoming, answer: Answer) -> None:
+    """The answer is of the file that was found; `coming` is set back if the answer begins at the start."""
+    item = coming.item
+    partial = answer.status == 206 and "Range" in answer.response.request_info.headers
     if answer.status == 416:
-        part.give_up()
+        coming.start_over()
         raise StorageUnavailable(f"{shown(url)} has no bytes from where it broke off", hint="try again later")
-    if answer.status != 200 and not resumed:
+    if answer.status != 200 and not partial:
         raise _refused(url, answer, f"non-200 response from URL ({shown(url)}): {answer.status}")
     if item.etag and answer.etag != item.etag:
         raise _changed(url, f"its ETag is {answer.etag or 'gone'}, not {item.etag}")
     total_bytes = answer.size_bytes
-    if resumed:
+    if partial:
         span = _CONTENT_RANGE.fullmatch(answer.response.headers.get("Content-Range", ""))
-        if span is None or int(span[1]) != part.size_bytes:
-            part.give_up()
+        if span is None or int(span[1]) != coming.offset:
+            coming.start_over()
             raise StorageUnavailable(f"{shown(url)} sent other bytes than it was asked for", hint="try again later")
         total_bytes = int(span[2]) if span[2] != "*" else -1
-    elif part.size_bytes:
-        part.give_up()
+    else:
+        coming.start_over()
     if item.size_bytes >= 0 and total_bytes >= 0 and total_bytes != item.size_bytes:
         raise _changed(url, f"it has {total_bytes} bytes, not {item.size_bytes}")
 

@@ -2,9 +2,7 @@
 The promises of `contracts.Engine` as tests: every engine's test module has a class that inherits `EngineSuite`.
 
     class TestDocker(EngineSuite):
-        @abstractmethod
-    @abstractmethod
-    def make_engine(self, settings): ...
+        def make_engine(self, settings): ...
         def exits(self, code): ...                            # and the other hooks below
 
 Needs pytest and pytest-asyncio. Every hook gives a tiny program; `EngineSuite` runs it and judges.
@@ -24,9 +22,8 @@ import pytest
 from pydantic import BaseModel
 
 from gadus.config import Settings
-from gadus.contracts import Engine, Mount, Output, Program, Stream
+from gadus.contracts import Engine, Mount, Output, Program, Silent, Stream
 from gadus.core.errors import OutOfMemory, ProgramUnusable
-from gadus.core.job import Phase
 
 GONE_WITHIN_SECONDS = 2.0
 STARTS_WITHIN_SECONDS = 30.0
@@ -62,29 +59,14 @@ class Heard:
         return b"".join(data for stream, data in self.chunks if stream is Stream.STDERR)
 
 
-class Told:
+class Told(Silent):
     """A Reporter that remembers what an engine says while it prepares."""
 
     def __init__(self) -> None:
         self.preparations: list[tuple[str, int, int]] = []
 
-    def phase(self, phase: Phase) -> None:
-        """Not an engine's to say."""
-
-    def found(self, target: str, objects: int, size_bytes: int, cached_bytes: int) -> None:
-        """Not an engine's to say."""
-
-    def staged(self, objects: int, size_bytes: int) -> None:
-        """Not an engine's to say."""
-
     def preparing(self, what: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
         self.preparations.append((what, done_bytes, total_bytes))
-
-    def prepared(self) -> None:
-        """Nothing to remember: `prepare` has returned by then."""
-
-    def output(self, stream: Stream, data: bytes) -> None:
-        """Not an engine's to say."""
 
 
 class EngineSuite(ABC):
@@ -232,6 +214,25 @@ class EngineSuite(ABC):
         await engine.prepare(program, Told())
         exit_code, _ = await ran(engine, program)
         assert exit_code == 0
+
+    async def test_examine_finds_a_prepared_program_ready(self, engine: Engine) -> None:
+        program = program_of(self.exits(0))
+        await engine.prepare(program, Told())
+        examined = await engine.examine(program)
+        assert (examined.ready, list(examined.problems)) == (True, [])
+
+    async def test_examine_changes_nothing(self, engine: Engine, settings: Settings) -> None:
+        program = program_of(self.exits(0))
+        await engine.examine(program)
+        assert not settings.data_dir.exists()
+        assert list(await self.leftovers(program.execution_id)) == []
+
+    async def test_examine_tells_of_an_unusable_program_without_raising(self, engine: Engine) -> None:
+        program = program_of(self.unusable())
+        examined = await engine.examine(program)
+        assert all(examined.notes)
+        assert all(examined.problems)
+        assert examined.notes or examined.problems
 
     async def test_cancelled_run_leaves_nothing_running(self, engine: Engine) -> None:
         program = program_of(self.runs_forever())

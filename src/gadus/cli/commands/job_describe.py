@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from gadus.cli.lazy import Command, settings_of
-from gadus.cli.show.ending import answers, head_of
-from gadus.cli.show.records import described
+from gadus.cli.show.ending import answers, head_of, verified_in_words
+from gadus.cli.show.objects import SHORT_DIGEST, show_first
+from gadus.cli.show.records import described, described_as_json
 from gadus.cli.show.tables import write_document, write_table
 from gadus.cli.show.text import clock_time, count_of, printable, printable_lines, short_id, shortened
 from gadus.contracts import Stream
-from gadus.core.job import Event, Execution, Job
+from gadus.core.errors import NotFound
+from gadus.core.job import Event, Execution, Job, Pin, Pinned
+from gadus.core.manifest import Item
 from gadus.core.units import format_bytes, format_seconds
+from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
 
 _LINES_SHOWN = 20
+_KEYS_SHOWN = 10
 _LONGEST_LINE = 200
 
 
@@ -34,10 +41,22 @@ def describe(ctx: click.Context, /, job: str, style: Literal["json", "yaml"] | N
         found = service.find(job)
         events = service.events(found)
         form = "json" if as_json else style
-        if form:
-            write_document(described(found, events), form, pretty=pretty)
+        if form == "json":
+            for piece in described_as_json(found, events, partial(_items, service), pretty=pretty):
+                sys.stdout.write(piece)
+            return
+        if form == "yaml":
+            write_document(described(found, events), form)
             return
         _describe(found, events, {one.id: service.results(found, one) for one in found.executions})
+
+
+def _items(service: Service, pin: Pin) -> Iterator[Item]:
+    try:
+        return service.manifest(pin)
+    except NotFound:
+        # Also then it is known how the input began.
+        return iter(pin.first)
 
 
 def _describe(job: Job, events: Sequence[Event], results: dict[str, Path]) -> None:
@@ -46,9 +65,14 @@ def _describe(job: Job, events: Sequence[Event], results: dict[str, Path]) -> No
     if states:
         _title("Summary")
         _pairs((state.capitalize(), str(number)) for state, number in states.items())
+    if job.pins:
+        _title("Inputs")
+        write_table(("target", "objects", "size", "digest", "from"), [_pin_row(pin) for pin in job.pins])
+        for pin in job.pins:
+            show_first(pin.target, pin.first[:_KEYS_SHOWN], pin.objects)
     inputs = [(one, receipt) for one in answers(job) for receipt in _receipt(one).get("inputs", [])]
     if inputs:
-        _title("Inputs")
+        _title("Fetched")
         write_table(
             ("target", "objects", "size", "fetched", "verified", "from"),
             [_input_row(receipt) for _, receipt in inputs[:_LINES_SHOWN]],
@@ -90,13 +114,17 @@ def _receipt(one: Execution) -> dict[str, Any]:
     return one.outcome.receipt if one.outcome else {}
 
 
+def _pin_row(pin: Pin) -> tuple[str, ...]:
+    return (pin.target, f"{pin.objects:,}", format_bytes(pin.size_bytes), pin.digest[:SHORT_DIGEST], pin.location)
+
+
 def _input_row(receipt: dict[str, Any]) -> tuple[str, ...]:
     return (
         receipt["target"],
         f"{receipt['objects']:,}",
         format_bytes(receipt["bytes"]),
         format_bytes(receipt["fetched_bytes"]),
-        receipt["verified"],
+        verified_in_words(receipt["verified"]),
         receipt["location"],
     )
 
@@ -112,6 +140,8 @@ def _execution_row(one: Execution) -> tuple[str, ...]:
 
 def _event_row(event: Event) -> tuple[str, str, str]:
     told = event.model_dump(mode="json", exclude={"at", "kind", "spec", "job_id"})
+    if isinstance(event, Pinned):
+        told["pin"] = f"{event.pin.target} is {count_of(event.pin.objects, 'object')}, {format_bytes(event.pin.size_bytes)}"
     outcome = told.pop("outcome", None)
     if outcome:
         error = outcome["error"]

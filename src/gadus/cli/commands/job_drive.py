@@ -7,8 +7,8 @@ import click
 from gadus.cli.interrupts import run_interruptible
 from gadus.cli.lazy import Command, settings_of
 from gadus.cli.show.ending import exit_code_of
-from gadus.contracts import Reporter, Stream
-from gadus.core.job import Execution, Job, Phase
+from gadus.contracts import Reporter, Silent
+from gadus.core.job import Execution, Job
 from gadus.wiring import open_service
 
 
@@ -27,8 +27,8 @@ def _nothing() -> None:
     """There is no terminal to look after."""
 
 
-class _Nobody:
-    """A `Watcher` and `Reporter` to whom nothing matters."""
+class _Nobody(Silent):
+    """A `Watcher` who looks away; what the program writes is kept in the results."""
 
     def reporter(self, execution: Execution) -> Reporter:
         del execution
@@ -36,21 +36,3 @@ class _Nobody:
 
     def changed(self, job: Job) -> None:
         """Not watched."""
-
-    def phase(self, phase: Phase) -> None:
-        """Not watched."""
-
-    def found(self, target: str, objects: int, size_bytes: int, cached_bytes: int) -> None:
-        """Not watched."""
-
-    def staged(self, objects: int, size_bytes: int) -> None:
-        """Not watched."""
-
-    def preparing(self, what: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
-        """Not watched."""
-
-    def prepared(self) -> None:
-        """Not watched."""
-
-    def output(self, stream: Stream, data: bytes) -> None:
-        """Not watched; it is kept in the results."""

@@ -44,8 +44,22 @@ _S3_OPTIONS = {
     "anonymous": "Anonymous",
     "onempty": "OnEmpty",
     "addressingstyle": "AddressingStyle",
+    "checksummanifest": "ChecksumManifest",
+    "partition": "Partition",
+    "mode": "Mode",
+    "readwrite": "ReadWrite",
+    "rw": "ReadWrite",
 }
-_URL_OPTIONS = {"checksum256": "ChecksumSHA256", "checksumsha256": "ChecksumSHA256"}
+_URL_OPTIONS = {name: _S3_OPTIONS[name] for name in ("checksum256", "checksumsha256", "readwrite", "rw")}
+_PARTITIONS = {
+    "none": "none",
+    "object": "object",
+    "bytes": "bytes",
+    "regex": r"regex:user(\d+)",
+    "substring": "substring:0:4",
+    "date": "date:2006-01-02",
+}
+"""An example of each type of partition."""
 _PUBLISHER_OPTIONS = {name: name.capitalize() for name in ("bucket", "key", "region", "endpoint", "encoding")}
 _PUBLISHERS = ("local", "s3", "s3managed", "ipfs", "noop")
 _TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
@@ -54,6 +68,7 @@ _COMMAS = """a comma separates fields: put a field that contains one in double q
 _NAMED = re.compile(r"\s*([A-Za-z_-]+)\s*=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _TARGET_MARK = re.compile(r":(?=/(?!/))")
+_START_AND_END = re.compile(r"\s*([0-9]{1,9})\s*:\s*([0-9]{1,9})\s*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -220,8 +235,31 @@ def _params(options: Sequence[tuple[str, str]], known: dict[str, str], whose: st
         canonical = known.get(name.lower().replace("-", "").replace("_", ""))
         if canonical is None:
             raise InvalidSpec([f'unknown option "{clipped(name)}" for {whose}; {nearest(name, list(known))}'])
-        params[canonical] = _truth(name, value) if canonical == "Anonymous" else value
+        read = {"Anonymous": _truth, "ReadWrite": _truth, "Partition": _partition}.get(canonical)
+        params[canonical] = read(name, value) if read else value
     return params
+
+
+def _partition(name: str, text: str) -> dict[str, Any]:
+    """What ``object``, ``regex:PATTERN``, ``substring:START:END`` and so on say, as the params of a partition."""
+    kind, colon, said = text.partition(":")
+    kind = kind.strip().lower()
+    if kind not in _PARTITIONS:
+        what = f'unknown partition "{clipped(kind)}" in option {name}; {nearest(kind, list(_PARTITIONS))}'
+        raise InvalidSpec([what], hint=f"write e.g. {' or '.join(f'opt=partition={one}' for one in _PARTITIONS.values())}")
+    indexes = _START_AND_END.fullmatch(said)
+    match kind:
+        case "regex" if said:
+            return {"Type": kind, "Pattern": said}
+        case "date" if said:
+            return {"Type": kind, "DateFormat": said}
+        case "substring" if indexes:
+            return {"Type": kind, "StartIndex": int(indexes[1]), "EndIndex": int(indexes[2])}
+        case "none" | "object" | "bytes" if not colon:
+            return {"Type": kind}
+    raise InvalidSpec(
+        [f"option {name}: {clipped(text)!r} is not how {kind} is written: write opt=partition={_PARTITIONS[kind]}"]
+    )
 
 
 def _truth(name: str, text: str) -> bool:

@@ -97,13 +97,14 @@ _RUN = [
     click.Option(["--id-only"], is_flag=True, help="Print the job id and nothing else."),
     click.Option(["-q", "--quiet"], is_flag=True, help="No progress: the program's output and errors only."),
     click.Option(["--dry-run"], is_flag=True, help="Print the job as YAML and run nothing."),
+    click.Option(["--plan"], is_flag=True, hidden=True),
     click.Option(["-f", "--follow"], is_flag=True, hidden=True),
     click.Option(["--node-details"], is_flag=True, hidden=True),
 ]
 ENVIRONMENT = click.Option(
     ["-e", "--env", "environment"], type=_ENVIRONMENT, multiple=True, help="KEY=VALUE for the program; repeatable."
 )
-MANNER_FLAGS = ("wait", "wait_timeout_secs", "id_only", "quiet", "dry_run", "follow", "node_details", "as_json")
+MANNER_FLAGS = ("wait", "wait_timeout_secs", "id_only", "quiet", "dry_run", "plan", "follow", "node_details", "as_json")
 
 
 def with_job_flags(command: Command) -> Command:
@@ -125,6 +126,7 @@ def manner(flags: dict[str, Any]) -> Manner:
         id_only=said["id_only"],
         quiet=said["quiet"],
         dry_run=said["dry_run"],
+        plan=said["plan"],
         as_json=said["as_json"],
     )
 

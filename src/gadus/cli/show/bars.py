@@ -90,7 +90,7 @@ class Bars:
 
 def _details(staging: Staging, rate: float) -> str:
     if not staging.known:
-        return f"listing, {staging.objects:,} objects so far"
+        return f"listing, {staging.objects:,} objects so far, {format_bytes(staging.arrived_bytes + staging.cached_bytes)} here"
     parts = [
         f"{staging.arrived_objects:,}/{staging.objects:,} objects",
         share(staging.arrived_bytes, staging.to_fetch_bytes),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,17 @@ def _inputs(ended: Sequence[Execution]) -> str:
     objects = sum(one["objects"] for one in inputs)
     size_bytes = sum(one["bytes"] for one in inputs)
     cached_bytes = size_bytes - sum(one["fetched_bytes"] for one in inputs)
-    verified = " / ".join(dict.fromkeys(one["verified"] for one in inputs))
+    verified: Counter[str] = Counter()
+    for one in inputs:
+        verified.update(one["verified"])
     return (
-        f"{count_of(objects, 'object')}, {format_bytes(size_bytes)}, {format_bytes(cached_bytes)} cached, {verified} verified"
+        f"{count_of(objects, 'object')}, {format_bytes(size_bytes)}, {format_bytes(cached_bytes)} cached, "
+        f"{verified_in_words(verified)} verified"
     )
+
+
+def verified_in_words(objects_by_check: Mapping[str, int]) -> str:
+    """What objects were checked against: "SHA-256", or with numbers, when not all by the same."""
+    if len(objects_by_check) < 2:
+        return next(iter(objects_by_check), "size")
+    return ", ".join(f"{check} of {number:,}" for check, number in objects_by_check.items())

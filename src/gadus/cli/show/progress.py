@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gadus.contracts import Stream
-from gadus.core.job import Phase
+from gadus.core.job import Phase, Pin
 
 Emit = Callable[[int, Stream, bytes], None]
 """Takes the output of one execution, by its index."""
@@ -29,6 +29,7 @@ class ExecutionProgress:
     inputs_found: int = 0
     objects: int = 0
     size_bytes: int = 0
+    cached_objects: int = 0
     cached_bytes: int = 0
     arrived_objects: int = 0
     arrived_bytes: int = 0
@@ -47,17 +48,25 @@ class ExecutionProgress:
         self.now = phase
         self.moved()
 
-    def found(self, target: str, objects: int, size_bytes: int, cached_bytes: int) -> None:
-        del target
-        self.inputs_found += 1
+    def found(self, objects: int, size_bytes: int) -> None:
         self.objects += objects
         self.size_bytes += max(size_bytes, 0)
-        self.cached_bytes += cached_bytes
         self.moved()
 
-    def staged(self, objects: int, size_bytes: int) -> None:
-        self.arrived_objects += objects
-        self.arrived_bytes += size_bytes
+    def pinned(self, pin: Pin) -> None:
+        """Not shown while the job runs."""
+
+    def found_whole(self) -> None:
+        self.inputs_found += 1
+        self.moved()
+
+    def staged(self, objects: int, size_bytes: int, *, cached: bool = False) -> None:
+        if cached:
+            self.cached_objects += objects
+            self.cached_bytes += size_bytes
+        else:
+            self.arrived_objects += objects
+            self.arrived_bytes += size_bytes
         self.moved()
 
     def preparing(self, what: str, done_bytes: int = 0, total_bytes: int = 0) -> None:

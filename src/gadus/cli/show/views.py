@@ -104,7 +104,8 @@ class Lines:
 def staging_line(staging: Staging, seconds: float) -> str:
     """One line on all inputs, `seconds` after their staging began."""
     if not staging.known:
-        return f"Staging: listing, {count_of(staging.objects, 'object')} found so far"
+        here = format_bytes(staging.arrived_bytes + staging.cached_bytes)
+        return f"Staging: listing, {count_of(staging.objects, 'object')} found so far, {here} of them here"
     rate = staging.arrived_bytes / max(seconds, 0.001)
     left = f", about {format_seconds((staging.to_fetch_bytes - staging.arrived_bytes) / rate)} left" if rate > 0 else ""
     return (

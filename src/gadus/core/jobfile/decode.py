@@ -177,7 +177,7 @@ def _fields_of_job(root: Written, name: str) -> dict[str, Written]:
         if not isinstance(root.value, dict):
             break
         keys = {key.lower(): key for key in root.value}
-        if "job" not in keys or not keys.keys() <= {"job", "executions", "history"}:
+        if "job" not in keys or not keys.keys() <= {"job", "executions", "history", "manifests"}:
             return root.value
         root = root.value[keys["job"]]
     raise invalid([Problem(name, "expected a mapping with the fields Name, Type and Tasks of a job", root.line)])

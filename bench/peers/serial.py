@@ -1,4 +1,4 @@
-"""Fetches with boto3, one object after another: ``python -m bench.serial_peer ENDPOINT BUCKET PREFIX DIRECTORY``."""
+"""Fetches with boto3, one object after another: ``python -m bench.peers.serial ENDPOINT BUCKET PREFIX DIRECTORY``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 
-from .worker import report
+from bench.worker import report
 
 
 def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Fetches with boto3 at its best: ``python -m bench.boto3_peer ENDPOINT BUCKET PREFIX DIRECTORY``."""
+"""Fetches with boto3 at its best: ``python -m bench.peers.s3transfer ENDPOINT BUCKET PREFIX DIRECTORY AT_ONCE``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
+from botocore.config import Config
 
-from .worker import report
+from bench.worker import report
 
-REQUESTS_AT_ONCE = 10
+PART_BYTES = 16 << 20
 
 
 class Listed:
@@ -25,9 +26,9 @@ class Listed:
         future.meta.provide_object_etag(self._entry["ETag"])
 
 
-def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> Path:
-    client = boto3.client("s3", endpoint_url=endpoint)
-    config = TransferConfig(max_concurrency=REQUESTS_AT_ONCE, multipart_chunksize=16 << 20)
+def fetch(endpoint: str, bucket: str, prefix: str, directory: Path, *, at_once: int) -> Path:
+    client = boto3.client("s3", endpoint_url=endpoint, config=Config(max_pool_connections=at_once))
+    config = TransferConfig(max_concurrency=at_once, multipart_chunksize=PART_BYTES)
     with create_transfer_manager(client, config) as manager:
         transfers = []
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -41,4 +42,5 @@ def fetch(endpoint: str, bucket: str, prefix: str, directory: Path) -> Path:
 
 
 if __name__ == "__main__":
-    report(lambda: fetch(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))
+    _, endpoint, bucket, prefix, directory, at_once = sys.argv
+    report(lambda: fetch(endpoint, bucket, prefix, Path(directory), at_once=int(at_once)))

@@ -1,0 +1,1 @@
+"""What is studied: each study makes rounds of runs on a stand."""

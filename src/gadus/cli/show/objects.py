@@ -1,0 +1,42 @@
+"""The objects of an input as lines for people and as records for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from gadus.core.manifest import Item
+from gadus.core.units import format_bytes
+
+from .text import printable
+
+SHORT_DIGEST = 12
+"""So much of a manifest's digest is shown to people: enough to tell two manifests apart."""
+
+
+def show_first(target: str, first: Sequence[Item], objects: int) -> None:
+    """The `first` of all objects of the input for `target`, with their sizes, and how many more there are."""
+    if not first:
+        return
+    click.echo(f"{printable(target)} begins with:")
+    for item in first:
+        size = format_bytes(item.size_bytes) if item.size_bytes >= 0 else "unknown"
+        click.echo(f"  {size:>10}  {printable(item.key)}")
+    if objects > len(first):
+        click.echo(f"  {'':>10}  … and {objects - len(first):,} more")
+
+
+def item_record(item: Item) -> dict[str, Any]:
+    """One object of a manifest, without what is not known of it."""
+    told = {
+        "key": item.key,
+        "path": item.path,
+        "bytes": item.size_bytes,
+        "etag": item.etag,
+        "version_id": item.version_id,
+        "sha256": item.sha256,
+        "checksum": item.checksum,
+    }
+    return {name: value for name, value in told.items() if value != ""}

@@ -1,0 +1,167 @@
+"""How a tree fills: what is found goes past what is known, and the rest waits, a little of it, for who fetches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+
+from gadus.contracts import Found, Slot
+from gadus.core.errors import Bug
+from gadus.core.manifest import Item
+
+from .growing import Growing, Wanted
+from .slots import RESUMED_FROM_BYTES, SlotFile
+from .threads import finished
+
+Fetch = Callable[[AsyncIterator[Slot]], Awaitable[None]]
+"""Fills every slot it takes. No thread of it touches a slot any more when it returns or raises."""
+
+_ITEMS_AT_ONCE = 1000
+"""Linking so many takes about 10 ms."""
+_MOST_ASIDE = 1000
+_POLL_SECONDS = 0.05
+_ROOM_POLL_SECONDS = 0.2
+
+
+async def fill(growing: Growing, found: AsyncIterator[Found], fetch: Fetch) -> None:
+    """
+    Bring everything that is found into the tree, while more is being found.
+
+    Raises whatever `found` and `fetch` raise, DiskFull, and OSError of the local disk.
+    """
+    missing: asyncio.Queue[Sequence[Wanted] | None] = asyncio.Queue(1)
+    slots = _Slots(growing, missing)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_find(growing, found, missing))
+            group.create_task(_fetch(growing, fetch, slots))
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from None
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    # The others were cancelled because of the first: it is the one to show.
+    error: BaseException = failures
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _find(growing: Growing, found: AsyncIterator[Found], missing: asyncio.Queue[Sequence[Wanted] | None]) -> None:
+    try:
+        async for some in found:
+            growing.location = some.location
+            await finished(growing.add_directories, some.directories)
+            for start in range(0, len(some.items), _ITEMS_AT_ONCE):
+                rest = await _not_here(growing, some.items[start : start + _ITEMS_AT_ONCE])
+                if rest:
+                    await missing.put(rest)
+    finally:
+        # Here, and not where it was made: what a generator has begun must end in the task that ran it.
+        if isinstance(found, AsyncGenerator):
+            await found.aclose()
+    await missing.put(None)
+
+
+async def _not_here(growing: Growing, items: Sequence[Item]) -> Sequence[Wanted]:
+    """What of `items` has to be fetched, when there is room for it."""
+    missing = await finished(growing.link_known, items)
+    while missing and not await finished(growing.reserve, missing):
+        await asyncio.sleep(_ROOM_POLL_SECONDS)
+        # Those who have the room now may be fetching the same.
+        missing = await finished(growing.link_known, [item for item, _ in missing])
+    return missing
+
+
+async def _fetch(growing: Growing, fetch: Fetch, slots: _Slots) -> None:
+    # Where nothing is missing nobody is asked to fetch: that may cost a connection.
+    if await slots.any():
+        await fetch(slots)
+        await slots.check_taken()
+        growing.check_filled()
+
+
+class _Slots:
+    """The slots of what is missing, each opened when it is asked for. Several tasks may take from it, and be cancelled."""
+
+    def __init__(self, growing: Growing, missing: asyncio.Queue[Sequence[Wanted] | None]) -> None:
+        self._growing = growing
+        self._missing = missing
+        self._next: deque[Wanted] = deque()
+        self._ready: deque[SlotFile] = deque()
+        self._aside: deque[Wanted] = deque()
+        """Objects that somebody else is fetching."""
+        self._looked_at = 0.0
+        self._ended = False
+        self._turn = asyncio.Lock()
+
+    def __aiter__(self) -> AsyncIterator[Slot]:
+        return self
+
+    async def __anext__(self) -> Slot:
+        slot = await self._take()
+        if slot is None:
+            raise StopAsyncIteration
+        return slot
+
+    async def any(self) -> bool:
+        """Whether there will be a slot at all; waits until that is known."""
+        slot = await self._take()
+        if slot is not None:
+            self._ready.append(slot)
+        return slot is not None
+
+    async def check_taken(self) -> None:
+        """Raise Bug when slots were left."""
+        if await self.any():
+            raise Bug("the fetch ended before it had taken every slot")
+
+    async def _take(self) -> SlotFile | None:
+        async with self._turn:
+            while True:
+                if self._ready:
+                    return self._ready.popleft()
+                if self._aside and time.monotonic() - self._looked_at > _POLL_SECONDS:
+                    await finished(self._look_aside)
+                elif self._next:
+                    # A large file takes its whole room on the disk when it is opened.
+                    large = self._next[0][0].size_bytes > RESUMED_FROM_BYTES
+                    await finished(self._open_next) if large else self._open_next()
+                elif self._ended and not self._aside:
+                    return None
+                else:
+                    await self._more()
+
+    def _open_next(self) -> None:
+        wanted = self._next.popleft()
+        slot = self._growing.open(*wanted)
+        if slot == "held":
+            self._aside.append(wanted)
+        elif slot != "here":
+            self._ready.append(slot)
+
+    def _look_aside(self) -> None:
+        """See what has become of the objects that others fetch; take over the first whose process has died."""
+        for _ in range(len(self._aside)):
+            self._next.appendleft(self._aside.popleft())
+            self._open_next()
+            if self._ready:
+                break
+        self._looked_at = time.monotonic()
+
+    async def _more(self) -> None:
+        """Wait for more that is missing; with objects aside, not for long."""
+        if self._ended or len(self._aside) >= _MOST_ASIDE:
+            await asyncio.sleep(_POLL_SECONDS)
+            return
+        try:
+            async with asyncio.timeout(_POLL_SECONDS if self._aside else None):
+                batch = await self._missing.get()
+        except TimeoutError:
+            return
+        if batch is None:
+            self._ended = True
+        else:
+            self._next.extend(batch)
