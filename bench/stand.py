@@ -15,7 +15,7 @@ from gadus.testing.seaweedfs import S3Server, seaweedfs
 
 from .content import digests_of, store
 from .measure import Finished, Run, measure
-from .peers.all import GADUS, SERIAL
+from .peers.all import GADUS, OBSTORE, SERIAL
 from .peers.peer import Peer, Place
 from .shaping.control import Proxy, shaped
 from .workloads import BUCKET, Data, Workload
@@ -52,7 +52,9 @@ class Stand:
         """All of the workload, or the part that is asked of this peer."""
         if peer is SERIAL and self.distant:
             return self.workload.few
-        return self.workload.sample if peer.sampled else self.workload.data
+        if not peer.leading:
+            return self.workload.sample
+        return self.workload.far if self.distant or peer is OBSTORE else self.workload.data
 
     def fetch(self, peer: Peer, *, counted: bool = False, data: Data | None = None) -> Run:
         """One verified run into a directory that is gone afterwards."""

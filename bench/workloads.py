@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from .content import KIB, MIB
 
 BUCKET = "bench"
+FAR_OBJECTS = 20_000
 SAMPLE_OBJECTS = 2_000
 SERIAL_OBJECTS = 200
 LARGE_BYTES = 1 * MIB
@@ -48,14 +49,15 @@ class Data:
 @dataclass(frozen=True, slots=True)
 class Workload:
     """
-    `sample` is fetched instead of `data` where a whole run would take minutes, and its figures are multiplied.
+    The parts are fetched instead of `data` where a whole run would take minutes, and their figures are multiplied.
 
-    `few` is the same for one object after another, with a latency for each.
+    `far` is for quick clients of a service with latencies, `sample` for slow clients, and `few` for one object after another.
     """
 
     id: str
     title: str
     data: Data
+    far: Data
     sample: Data
     few: Data
 
@@ -67,7 +69,7 @@ class Workload:
     @property
     def all_data(self) -> tuple[Data, ...]:
         """Everything to be stored, each once."""
-        return tuple(dict.fromkeys((self.data, self.sample, self.few)))
+        return tuple(dict.fromkeys((self.data, self.far, self.sample, self.few)))
 
 
 def workloads(*, quick: bool, scale: float = 1.0) -> dict[str, Workload]:
@@ -81,20 +83,21 @@ def workloads(*, quick: bool, scale: float = 1.0) -> dict[str, Workload]:
         data = Data(identifier.lower(), number if number == 1 else objects(number), size_bytes, _flat)
         title = f"{data.objects:,} × {_size(size_bytes)}"
         few = data.part("few", max(1, data.objects // 8), max(MIB, size_bytes // 8) if number == 1 else size_bytes)
-        return Workload(identifier, title, data, data, few)
+        return Workload(identifier, title, data, data, data, few)
 
     def small(identifier: str, number: int, size_bytes: int, path: Callable[[int], str], what: str) -> Workload:
         data = Data(identifier.lower(), objects(number), size_bytes, path)
         title = f"{data.objects:,} × {_size(size_bytes)}, {what}"
         sample = data.part("sample", objects(SAMPLE_OBJECTS // 4 if quick else SAMPLE_OBJECTS))
-        return Workload(identifier, title, data, sample, data.part("few", objects(SERIAL_OBJECTS)))
+        far = data.part("far", objects(FAR_OBJECTS)) if number > FAR_OBJECTS else data
+        return Workload(identifier, title, data, far, sample, data.part("few", objects(SERIAL_OBJECTS)))
 
     return {
         "W1": large("W1", 1, 1024 * MIB if quick else 4096 * MIB),
         "W2": large("W2", 64, 8 * MIB if quick else 64 * MIB),
         "W3": small("W3", 10_000, 64 * KIB, _hundreds, "a hundred to a directory"),
         "W4": small("W4", 20_000 if quick else 100_000, 4 * KIB, _flat, "one directory"),
-        "W5": small("W5", 20_000, 8 * KIB, _odd, f"{DEPTH} directories deep, odd names"),
+        "W5": small("W5", 10_000 if quick else 20_000, 8 * KIB, _odd, f"{DEPTH} directories deep, odd names"),
     }
 
 

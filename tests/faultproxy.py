@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -54,12 +55,23 @@ class Reply:
     code: str = ""
     extra_xml: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    message: str = "made up"
 
     @property
     def body(self) -> bytes:
+        message = escape(self.message)
         return (
-            f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>made up</Message>{self.extra_xml}</Error>".encode()
+            f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>{message}</Message>{self.extra_xml}</Error>".encode()
         )
+
+
+@dataclass(frozen=True)
+class WebPage(Reply):
+    """An answer that no S3 service would give."""
+
+    @property
+    def body(self) -> bytes:
+        return f"<!DOCTYPE html><html><title>{self.message}</title></html>".encode()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -39,7 +40,9 @@ class HostileS3:
     ``encoding-type=url`` and `honours_encoding` is set, else raw, as character references where XML allows them.
 
     `endless` makes every listing continue for ever, with new keys; `repeated_token` makes each page name the same next one.
-    `requests` counts "LIST", "GET" and "HEAD"; `keys_asked` has the key of each GET and HEAD.
+    `name` is what it says in its Server header; a page of a listing takes `page_seconds`.
+    `requests` counts "LIST", "GET" and "HEAD", and "start-after" the LISTs that begin there; `keys_asked` has the key of each
+    GET and HEAD.
     """
 
     objects: dict[bytes, Stored] = field(default_factory=dict)
@@ -48,6 +51,8 @@ class HostileS3:
     repeated_token: str = ""
     page_keys: int = PAGE_KEYS
     region: str = "us-east-1"
+    name: str = "hostile"
+    page_seconds: float = 0.0
     requests: Counter[str] = field(default_factory=Counter)
     keys_asked: list[bytes] = field(default_factory=list)
     server: S3Server = field(default_factory=lambda: S3Server("", "any", "any"))
@@ -69,6 +74,7 @@ class HostileS3:
             return 200, {"x-amz-bucket-region": self.region}, b""
         if not raw_key:
             self.requests["LIST"] += 1
+            self.requests["start-after"] += "start-after" in query
             return 200, {"Content-Type": "application/xml"}, self._page(query)
         self.requests[method] += 1
         key = unquote_to_bytes(raw_key)
@@ -115,7 +121,9 @@ async def hostile_s3() -> AsyncIterator[HostileS3]:
     async def handle(request: web.BaseRequest) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         status, answer_headers, body = hostile.answer(request.method, request.raw_path, headers)
-        return web.Response(status=status, headers=answer_headers, body=body)
+        if "list-type" in request.raw_path:
+            await asyncio.sleep(hostile.page_seconds)
+        return web.Response(status=status, headers={**answer_headers, "Server": hostile.name}, body=body)
 
     runner = web.ServerRunner(web.Server(handle))
     await runner.setup()

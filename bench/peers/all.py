@@ -39,7 +39,6 @@ GADUS = Peer(
     python("bench.gadus_peer"),
     "gadus",
     leading=True,
-    sampled=False,
 )
 S5CMD = Peer(
     "s5cmd",
@@ -47,7 +46,6 @@ S5CMD = Peer(
     programs.s5cmd,
     "s5cmd",
     leading=True,
-    sampled=False,
 )
 OBSTORE = Peer(
     "obstore",
@@ -56,7 +54,6 @@ OBSTORE = Peer(
     python("bench.peers.bare_obstore", _obstore_requests),
     "obstore",
     leading=True,
-    sampled=False,
 )
 RCLONE = Peer(
     "rclone",

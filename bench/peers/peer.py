@@ -25,15 +25,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """
-    `leading` ones take part in every round, in full.
-
-    Of the others, `sampled` fetch a part of a workload of small objects, and their figures are multiplied.
-    """
+    """`leading` ones take part in every round; of a workload of small objects, the others fetch only a part."""
 
     name: str
     about: str
     command: Callable[[Place], list[str]]
     package: str
     leading: bool = False
-    sampled: bool = True

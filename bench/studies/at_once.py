@@ -17,7 +17,7 @@ from .study import Measured, Round
 JOBS = 8
 ONE_COLD, ONE_WARM = "one job, cold", "one job, warm"
 EIGHT_COLD, EIGHT_WARM = "eight jobs, cold", "eight jobs, warm"
-ROUNDS = 3
+ROUNDS = 2
 
 
 def at_once(stand: Stand, rounds: int) -> Measured:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from bench.measure import Run
 from bench.peers.all import GADUS
 from bench.stand import Stand
@@ -9,19 +11,23 @@ from bench.stand import Stand
 from .study import Measured, Round
 
 OTHERS_ROUNDS = 2
-LONG_SECONDS = 20.0
+LONG_SECONDS = 5.0
+STUDY_SECONDS = 400.0
+FEWEST_ROUNDS = 3
 
 
 def compare(stand: Stand, rounds: int) -> Measured:
     """
-    All rounds; the order of the clients rotates.
+    So many rounds; the order of the clients rotates.
 
-    The leading ones take part in each, the others in the first two, or in one if that took long.
+    The leading ones take part in each, the others in the first two, or in one if that took long. On a machine that is too
+    slow for all rounds, there are three at least, and no more once the time for a study is over.
     """
     measured: list[Round] = []
     long: set[str] = set()
-    for number in range(rounds):
-        stand.seed = number
+    start = time.monotonic()
+    while len(measured) < rounds and (len(measured) < FEWEST_ROUNDS or time.monotonic() - start < STUDY_SECONDS):
+        number = stand.seed = len(measured)
         taking_part = [peer for peer in stand.peers if peer.leading or (number < OTHERS_ROUNDS and peer.name not in long)]
         turn = number % len(taking_part)
         runs: dict[str, Run] = {}
@@ -36,6 +42,5 @@ def compare(stand: Stand, rounds: int) -> Measured:
 def _counted(stand: Stand) -> Round:
     """One more run of each, through a proxy that only counts: Gadus in full, the others on a part."""
     print("  once more, to count requests and bytes:", flush=True)
-    workload = stand.workload
-    part = workload.few if workload.large else workload.sample
-    return {peer.name: stand.fetch(peer, counted=True, data=workload.data if peer is GADUS else part) for peer in stand.peers}
+    whole, few = stand.workload.data, stand.workload.few
+    return {peer.name: stand.fetch(peer, counted=True, data=whole if peer is GADUS else few) for peer in stand.peers}

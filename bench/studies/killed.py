@@ -17,7 +17,7 @@ from .study import Measured, Round
 
 KILLED = "killed"
 CONTINUED = "continued"
-ROUNDS = 3
+ROUNDS = 2
 LOOK_SECONDS = 0.005
 
 

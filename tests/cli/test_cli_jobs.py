@@ -54,16 +54,61 @@ def test_describe_tells_inputs_phases_and_history(s3_cli: Cli, finished):
     shown = s3_cli("job", "describe", finished).out.decode()
     assert re.search(r"^ID +=", shown, re.MULTILINE)
     assert re.search(r"^/in +1 +2\.0 KiB +2\.0 KiB +size", shown, re.MULTILINE)
+    assert re.search(r"^/in +1 +2\.0 KiB +[0-9a-f]{12} +s3://", shown, re.MULTILINE)
+    assert re.search(r"^ +2\.0 KiB  a\.txt$", shown, re.MULTILINE)
     assert "COMPLETED" not in shown
     assert re.search(r"^Completed = 1$", shown, re.MULTILINE)
-    assert re.search(r"submitted.*placed.*phase entered.*ended", shown, re.DOTALL)
+    assert re.search(r"submitted.*placed.*phase entered.*pinned +pin: /in is 1 object, 2\.0 KiB.*ended", shown, re.DOTALL)
     assert f"gadus job get {finished[:10]}" in shown
     assert "\x1b" not in shown
 
 
+def test_describe_shows_inputs_while_the_job_still_runs(s3_cli: Cli, bucket):
+    for number in range(12):
+        bucket.put(f"logs/{number:02}", b"x" * number)
+    process = s3_cli.start(*WASM, "--name", "endless", "-i", f"s3://{bucket.name}/logs/*:/in", str(PROBE), "forever")
+    assert process.stdout.readline() == b"running\n"
+    shown = s3_cli("job", "describe", "endless").out.decode()
+    assert re.search(rf"^/in +12 +66 B +[0-9a-f]{{12}} +s3://{bucket.name}@http", shown, re.MULTILINE)
+    assert re.search(r"^ +9 B  logs/09$", shown, re.MULTILINE)
+    assert "… and 2 more" in shown
+    assert "\nFetched\n" not in shown
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+
+
+@pytest.mark.parametrize("flags", [("--json",), ("--json", "--pretty"), ("--output", "json")])
+def test_describe_gives_every_object_as_one_document(s3_cli: Cli, bucket, flags):
+    etags = {f"logs/{number:02}": bucket.put(f"logs/{number:02}", b"x" * number) for number in range(30)}
+    bucket.put("one", b"1")
+    inputs = ["-i", f"s3://{bucket.name}/logs/*:/in", "-i", f"s3://{bucket.name}/one:/two"]
+    assert s3_cli(*WASM, "--name", "two", *inputs, str(PROBE), "return").code == 0
+    logs, one = sorted(s3_cli("job", "describe", *flags, "two").document["Manifests"], key=lambda manifest: manifest["Target"])
+    assert {item["key"]: item["etag"] for item in logs["Items"]} == etags
+    assert (logs["Objects"], logs["Bytes"], logs["ItemsLeftOut"], logs["Exact"]) == (30, 435, 0, True)
+    assert logs["Items"][7] == {"key": "logs/07", "path": "07", "bytes": 7, "etag": etags["logs/07"]}
+    assert [item["path"] for item in one["Items"]] == ["one"]
+
+
+def test_describe_as_yaml_gives_the_first_objects_and_says_so(s3_cli: Cli, bucket):
+    for number in range(30):
+        bucket.put(f"logs/{number:02}", b"")
+    assert s3_cli(*WASM, "--name", "many", "-i", f"s3://{bucket.name}/logs/*:/in", str(PROBE), "return").code == 0
+    (manifest,) = yaml.safe_load(s3_cli("job", "describe", "--output", "yaml", "many").out)["Manifests"]
+    assert [item["key"] for item in manifest["Items"]] == [f"logs/{number:02}" for number in range(20)]
+    assert manifest["ItemsLeftOut"] == 10
+
+
+def test_describe_without_the_manifest_gives_what_is_still_known(s3_cli: Cli, finished):
+    (manifest,) = (path for path in (s3_cli.data_dir / "manifests").glob("??/*") if b"a.txt" in path.read_bytes())
+    manifest.unlink()
+    (told,) = s3_cli("job", "describe", "--json", finished).document["Manifests"]
+    assert (told["Digest"], [item["key"] for item in told["Items"]], told["ItemsLeftOut"]) == (manifest.name, ["a.txt"], 0)
+
+
 def test_described_job_can_be_run_again(s3_cli: Cli, finished):
     document = s3_cli("job", "describe", "--output", "yaml", "speaks").out
-    assert set(yaml.safe_load(document)) == {"Job", "Executions", "History"}
+    assert set(yaml.safe_load(document)) == {"Job", "Executions", "History", "Manifests"}
     again = s3_cli("job", "run", "--no-template", stdin=document)
     assert (again.code, again.out) == (0, b"one\ntwo\nthree")
 
@@ -96,7 +141,7 @@ def test_get_copies_the_results_and_overwrites_nothing(s3_cli: Cli, finished):
     done = s3_cli("job", "get", "the-first")
     into = s3_cli.directory / f"job-{finished[:10]}"
     assert done.out.decode().strip() == into.name
-    assert sorted(path.name for path in into.iterdir()) == ["exitCode", "out", "receipt.json", "stderr", "stdout"]
+    assert sorted(path.name for path in into.iterdir()) == ["exitCode", "out", "receipt", "receipt.json", "stderr", "stdout"]
     assert (into / "out" / "x").read_text() == "text"
     assert (into / "exitCode").read_text() == "0"
     (into / "out" / "x").write_text("mine")

@@ -246,6 +246,10 @@ def test_balanced_takes_the_largest_first_and_equals_by_position_and_number() ->
     assert list(balanced([7, 7, 7, 7], 2)) == [0, 1, 0, 1]
 
 
+def test_an_unknown_size_weighs_nothing() -> None:
+    assert list(balanced([-1, 3, 2], 2)) == [1, 0, 1]
+
+
 def test_balanced_keeps_its_order_beyond_what_is_sorted_at_once() -> None:
     number = (1 << 16) + 10
     assert list(balanced([3] * number, 3)) == [position % 3 for position in range(number)]

@@ -72,10 +72,15 @@ async def test_killed_at_any_instant_nothing_torn_is_visible_and_nothing_finishe
         log.unlink(missing_ok=True)
         nursery.stdin.write(f"{root} {log} t 300 2000 0.0005 -1\n".encode())
         process = int(await nursery.stdout.readline())
-        await asyncio.sleep(chance.uniform(0, 0.08))
+        status = asyncio.create_task(nursery.stdout.readline())
+        # So many objects, and then some instant in the work on the next ones.
+        objects = chance.randrange(50)
+        while not status.done() and len(told(log, "begin")) < objects:
+            await asyncio.wait([status], timeout=0.001)
+        await asyncio.sleep(chance.uniform(0, 0.004))
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-        kills += await nursery.stdout.readline() != b"0\n"
+        kills += await status != b"0\n"
         keys = [line.split()[0] for line in told(log, "begin")]
         assert len(set(keys)) == len(keys)
         assert not finished & set(keys)

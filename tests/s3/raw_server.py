@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-HOLD = b""
+PATIENCE_SECONDS = 20
+HOLD = b"(hold)"
 """In place of an answer: none, while the client waits."""
 
 Script = Sequence[bytes | ssl.SSLContext]
@@ -35,6 +36,7 @@ class RawServer:
         self.connections = 0
         self.host = host
         self._scripts = scripts
+        self._asked = threading.Event()
         self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -54,6 +56,14 @@ class RawServer:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
+        self.join()
+
+    def until_asked(self) -> None:
+        """Wait for the first request."""
+        assert self._asked.wait(PATIENCE_SECONDS)
+
+    def join(self) -> None:
+        """Wait until every script was followed to its end, or its client hung up."""
         self._thread.join()
 
     def _serve(self) -> None:
@@ -90,6 +100,7 @@ class RawServer:
                 return False
             head += more
         self.requests.append(head.decode("latin-1"))
+        self._asked.set()
         return True
 
 

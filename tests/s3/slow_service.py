@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 from bisect import bisect_right
 from collections.abc import Callable, Coroutine, Sequence
@@ -101,3 +102,12 @@ class Service:
 
 def counted(number: int) -> list[str]:
     return [f"data/part-{at:06}.parquet" for at in range(number)]
+
+
+KINDS = {
+    "counters": counted(100_000),
+    "hashes": [f"{random.Random(at).getrandbits(128):032x}.bin" for at in range(100_000)],
+    "bytes": [f"{at:05}{end}" for at in range(50_000) for end in ("\U0001f600", "\udcff")],
+    "words": [f"{word}/{at:06}" for word in ("train", "test", "validation", "readme", "labels") for at in range(20_000)],
+    "days": [f"y={at // 336}/m={at // 28 % 12 + 1:02}/d={at % 28 + 1:02}/{n:04}" for at in range(1000) for n in range(100)],
+}

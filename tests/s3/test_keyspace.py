@@ -16,12 +16,18 @@ keys = st.one_of(st.text("0129afz/-日😀", min_size=1, max_size=8).map(str.enc
 @given(st.lists(keys, max_size=8), keys, st.none() | keys)
 def test_a_middle_lies_between_and_is_text(seen: list[bytes], low: bytes, high: bytes | None) -> None:
     space = Keyspace(b"")
-    space.learn([*seen, low])
+    space.learn(seen)
     middle = space.between(low, high) if high is None or low < high else None
     if middle is not None:
         said = middle.encode()  # strict: a service refuses what is not UTF-8
         assert low < said
         assert high is None or said < high
+
+
+def test_there_is_no_middle_among_bytes_that_were_not_seen() -> None:
+    space = Keyspace(b"")
+    space.learn([b"a0", b"a9"])
+    assert space.between(b"a%", b"a&") is None
 
 
 @given(st.lists(st.text("0123456789", min_size=4, max_size=4).map(str.encode), min_size=2, unique=True))

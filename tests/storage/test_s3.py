@@ -29,6 +29,17 @@ class TestContract(SourcePromises):
         return Offer(given.source, given.params(Key="data/"), content, given.params(Key="missing"))
 
 
+class TestPinnedObject(SourcePromises):
+    """A digest follows the parts while they arrive in any order."""
+
+    @pytest.fixture
+    def offer(self, bucket: Bucket, given: Input) -> Offer:
+        body = os.urandom(20 << 20)
+        bucket.put("large", body)
+        pinned = given.params(Key="large", ChecksumSHA256=hashlib.sha256(body).hexdigest())
+        return Offer(given.source, pinned, {"large": body}, given.params(Key="missing"))
+
+
 FILTERS = [
     ("set1/*", "[0-1]01.txt", {"001.txt", "101.txt"}),
     ("set2/", "nested/.*", {"nested/301.txt"}),

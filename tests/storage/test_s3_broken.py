@@ -118,12 +118,25 @@ async def test_a_flipped_bit_is_found_by_the_pinned_digest(behind: Behind, size_
     assert behind.nothing_is_left
 
 
-async def test_the_digest_of_an_empty_object_is_checked_too(behind: Behind) -> None:
+class _SaysAllIsMissing(FileSlot):
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        return [(0, self.item.size_bytes)]
+
+
+@pytest.mark.parametrize("kind", [FileSlot, _SaysAllIsMissing])
+async def test_the_digest_of_an_empty_object_is_checked_too(behind: Behind, tmp_path: Path, kind: type[FileSlot]) -> None:
     behind.bucket.put("k", b"")
-    assert await behind.files(Key="k", ChecksumSHA256=hashlib.sha256(b"").hexdigest()) == {"k": b""}
-    with pytest.raises(ChecksumMismatch):
-        await behind.files(Key="k", ChecksumSHA256="0" * 64)
-    assert behind.nothing_is_left
+    for number, digest in enumerate((hashlib.sha256(b"").hexdigest(), "0" * 64)):
+        asked = behind.params(Key="k", ChecksumSHA256=digest)
+        (item,) = await behind.items(Key="k", ChecksumSHA256=digest)
+        slot = kind(item, tmp_path / f"whole{number}", tmp_path / f"partial{number}")
+        try:
+            await behind.source.fetch(asked, _these(slot))
+        except ChecksumMismatch:
+            assert slot.is_spoilt
+        assert slot.is_whole is (number == 0)
+    assert behind.gets("k") == []
 
 
 class _OnFullDisk(FileSlot):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+import faultproxy
+from faultproxy import FaultProxy, Request
 from gadus.config import settings_from
 from gadus.core.errors import InputUnreadable
 from gadus.s3.credentials import Chain
 from gadus.storage._s3_params import S3Params
 from gadus.storage.s3 import Source
 from gadus.testing.sources import content_of, fetch_into
+from hostile_s3 import HostileS3
 from s3_server import Bucket
 
 STS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
@@ -31,16 +35,18 @@ class Issuer:
         self.server = bucket.server
         self.asked: list[str] = []
         self.url = ""
+        self.valid = timedelta(hours=6)
+        self.token = ""
 
     def document(self) -> dict[str, str]:
-        until = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        until = (datetime.now(UTC) + self.valid).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {
             "Code": "Success",
             "Type": "AWS-HMAC",
             "LastUpdated": until,
             "AccessKeyId": self.server.access_key,
             "SecretAccessKey": self.server.secret_key,
-            "Token": "",
+            "Token": self.token,
             "Expiration": until,
         }
 
@@ -86,6 +92,32 @@ async def test_from_a_container_endpoint(
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{issuer.url}/container")
     assert await read(bucket, tmp_path) == {"k": b"v"}
     assert issuer.asked == ["GET /container"], "asked once per process, not once per request"
+
+
+async def test_a_token_that_expires_during_a_transfer_is_renewed(
+    issuer: Issuer, hostile_s3: HostileS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. Many objects are asked for with the first token. 2. It expires: all are refused. 3. The chain has a new one."""
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{issuer.url}/container")
+    # So close to its end the chain asks anew each time it is asked.
+    issuer.valid, issuer.token = timedelta(minutes=5), "first"
+    content = {f"{number:02}": b"%d" % number for number in range(40)}
+    for name, body in content.items():
+        hostile_s3.put(f"d/{name}", body)
+
+    async def expire(_: Request) -> None:
+        issuer.token = "second"
+
+    def has_expired(request: Request) -> bool:
+        return request.headers["x-amz-security-token"] == "first"
+
+    async with FaultProxy(hostile_s3.server) as proxy:
+        proxy.add(replace(faultproxy.expired_token(), before=expire), key="d/*", when=has_expired)
+        params = S3Params.model_validate({"Bucket": "bucket", "Endpoint": proxy.server.endpoint, "Key": "d/"})
+        await fetch_into(tmp_path / "in", Source(settings_from()), params)
+        refused = [request for request in proxy.seen("GET", "d/*") if has_expired(request)]
+    assert content_of(tmp_path / "in") == content
+    assert refused
 
 
 async def test_from_instance_metadata(bucket: Bucket, issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

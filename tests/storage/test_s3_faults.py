@@ -1,133 +1,88 @@
-"""The S3 source behind a network and a service that misbehave: the right outcome, or a named error; never wrong bytes."""
+"""The S3 source before a service that throttles, fails, refuses or moves: the right outcome, or a named error."""
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import os
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
+from s3_input import Behind
 
 import faultproxy
-from faultproxy import Fault, FaultProxy, Request
-from gadus.config import settings_from
-from gadus.core.errors import InputChanged, InputUnreadable, StorageUnavailable
-from gadus.core.manifest import Manifest
-from gadus.storage._s3_params import S3Params
-from gadus.storage.s3 import Source
-from gadus.testing.sources import content_of, fetch_into
-from hostile_s3 import HostileS3
-from s3_server import Bucket
-
-pytestmark = pytest.mark.usefixtures("s3_environment")
+from faultproxy import Fault, Reply, Request
+from gadus.core import checksums
+from gadus.core.errors import InputUnreadable, StorageUnavailable
 
 LARGE = 20 << 20
+SMALL = 300_000
 
 
-class Behind:
-    """A bucket as it is seen through the proxy."""
-
-    def __init__(self, bucket: Bucket, proxy: FaultProxy, directory: Path) -> None:
-        self.bucket = bucket
-        self.proxy = proxy
-        self.source = Source(settings_from())
-        self.directory = directory / "in"
-        self.directory.mkdir()
-
-    def params(self, **params: Any) -> S3Params:
-        given = {"Bucket": self.bucket.name, "Endpoint": self.proxy.server.endpoint, "Region": "us-east-1", **params}
-        return S3Params.model_validate(given)
-
-    async def fetch(self, **params: Any) -> Manifest:
-        manifest, _ = await fetch_into(self.directory, self.source, self.params(**params))
-        return manifest
-
-    def gets(self, key: str) -> list[str]:
-        return [one.range for one in self.proxy.requests if one.method == "GET" and one.key == key]
+def put_many(behind: Behind, number: int = 40) -> dict[str, bytes]:
+    files = {f"{index:02}": b"object %d" % index for index in range(number)}
+    for name, body in files.items():
+        behind.bucket.put(f"d/{name}", body)
+    return files
 
 
-@pytest.fixture
-def behind(bucket: Bucket, proxy: FaultProxy, tmp_path: Path) -> Behind:
-    return Behind(bucket, proxy, tmp_path)
+def questions(behind: Behind) -> int:
+    """How often the service was only asked whether it would answer."""
+    return len([one for one in behind.proxy.seen("GET", "d/*") if one.range == "bytes=0-0"])
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(cut_after=3 << 20),
-        Fault(cut_after=3 << 20, reset=False),
-        faultproxy.slow_down(),
-        faultproxy.internal_error(),
-        Fault(cut_after=0),
-    ],
-    ids=["reset", "ends early", "throttled", "server error", "no body"],
-)
-async def test_a_broken_transfer_goes_on_where_it_broke(behind: Behind, fault: Fault) -> None:
-    body = os.urandom(LARGE)
-    behind.bucket.put("k", body)
-    behind.proxy.add(fault, key="k", times=2)
-    await behind.fetch(Key="k")
-    assert content_of(behind.directory) == {"k": body}
+async def test_small_objects_take_exactly_one_get_each(behind: Behind) -> None:
+    files = put_many(behind)
+    assert await behind.files(Key="d/") == files
+    assert [behind.gets(f"d/{name}") for name in files] == [[""]] * len(files)
+    assert len(behind.proxy.seen("GET", "")) == 1
+    assert len(behind.proxy.requests) == len(files) + 1
 
 
-async def test_only_what_is_missing_is_asked_for_again(behind: Behind) -> None:
-    body = os.urandom(6 << 20)
-    behind.bucket.put("k", body)
-    behind.proxy.add(Fault(cut_after=(4 << 20) + 17, reset=False), key="k", nth=1)
-    await behind.fetch(Key="k")
-    assert content_of(behind.directory) == {"k": body}
-    first, second = behind.gets("k")
-    assert first == ""
-    assert second.startswith("bytes=")
-    assert int(second.removeprefix("bytes=").partition("-")[0]) >= 2 << 20
+async def test_a_storm_of_throttling_that_ends_is_sat_out(behind: Behind) -> None:
+    files = put_many(behind)
+    behind.proxy.add(faultproxy.slow_down(), key="d/*", times=200)
+    assert await behind.files(Key="d/") == files
+    assert len(behind.proxy.seen("GET", "d/*")) == 200 + len(files)
 
 
-async def test_a_length_that_is_not_the_listed_one_is_never_taken(behind: Behind) -> None:
-    behind.bucket.put("k", os.urandom(1000))
-    behind.proxy.add(Fault(length_off_by=-10), key="k")
-    with pytest.raises((InputChanged, StorageUnavailable)):
-        await behind.fetch(Key="k")
+async def test_throttling_without_end_is_given_up(behind: Behind) -> None:
+    behind.patience = replace(behind.patience, throttled_seconds=0.3)
+    put_many(behind)
+    behind.proxy.add(faultproxy.slow_down(), key="d/*")
+    with pytest.raises(StorageUnavailable, match="503"):
+        await behind.files(Key="d/")
+    assert behind.nothing_is_left
 
 
-async def test_an_object_replaced_after_the_listing_is_an_error_that_names_it(behind: Behind) -> None:
-    behind.bucket.put("d/one", b"old")
-
-    async def replace(_: Request) -> None:
-        await asyncio.to_thread(behind.bucket.put, "d/one", b"new")
-
-    behind.proxy.add(Fault(before=replace), key="d/one", nth=1)
-    with pytest.raises(InputChanged, match="d/one was replaced after it was listed"):
-        await behind.fetch(Key="d/")
+async def test_a_listing_that_is_throttled_for_ever_says_so(behind: Behind) -> None:
+    behind.patience = replace(behind.patience, throttled_seconds=0.3)
+    behind.proxy.add(faultproxy.slow_down(), key="")
+    with pytest.raises(StorageUnavailable, match="throttles"):
+        await behind.files(Key="d/")
 
 
-async def test_an_object_replaced_between_two_parts_never_gives_a_mixture(behind: Behind) -> None:
-    behind.bucket.put("k", bytes(LARGE))
-
-    async def replace(_: Request) -> None:
-        await asyncio.to_thread(behind.bucket.put, "k", b"\1" * LARGE)
-
-    behind.proxy.add(Fault(before=replace), key="k", nth=3)
-    with pytest.raises(InputChanged, match="k was replaced"):
-        await behind.fetch(Key="k")
-
-
-async def test_an_object_deleted_after_the_listing_is_an_error_that_names_it(behind: Behind) -> None:
-    behind.bucket.put("d/one", b"1")
-
-    async def delete(_: Request) -> None:
-        await asyncio.to_thread(behind.bucket.client.delete_object, Bucket=behind.bucket.name, Key="d/one")
-
-    behind.proxy.add(Fault(before=delete), key="d/one", nth=1)
-    with pytest.raises(InputChanged, match="d/one was removed after it was listed"):
-        await behind.fetch(Key="d/")
+@pytest.mark.parametrize("key", ["", "d/00"], ids=["listing", "object"])
+async def test_nobody_asks_again_before_the_service_wishes(behind: Behind, key: str) -> None:
+    """Our own pauses are of some milliseconds: without the wish there would be hundreds of requests in that time."""
+    behind.patience = replace(behind.patience, throttled_seconds=0.5)
+    put_many(behind, 1)
+    behind.proxy.add(faultproxy.slow_down(retry_after="1"), key=key)
+    with pytest.raises(StorageUnavailable):
+        await behind.files(Key="d/")
+    assert len(behind.proxy.seen("GET", key)) == 2
 
 
-async def test_a_service_that_ignores_if_match_is_still_found_out(hostile_s3: HostileS3, tmp_path: Path) -> None:
-    hostile_s3.put("k", b"what it is", listed_etag='"what the listing said"')
-    params = S3Params.model_validate({"Bucket": "bucket", "Endpoint": hostile_s3.server.endpoint, "Key": "k*"})
-    with pytest.raises(InputChanged):
-        await fetch_into(tmp_path, Source(settings_from()), params)
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_server_errors_are_tried_again_a_few_times(behind: Behind, status: int) -> None:
+    files = put_many(behind, 1)
+    behind.proxy.add(Fault(reply=Reply(status, "InternalError")), key="d/00", times=3)
+    assert await behind.files(Key="d/") == files
+    assert len(behind.gets("d/00")) == 4
+    behind.proxy.add(Fault(reply=Reply(status, "InternalError")), key="d/00")
+    with pytest.raises(StorageUnavailable, match=str(status)):
+        await behind.files(Key="d/")
+    assert len(behind.gets("d/00")) == 4 + behind.patience.tries
+    assert behind.nothing_is_left
 
 
 async def test_a_wrong_region_is_corrected_once_by_what_the_service_says(behind: Behind) -> None:
@@ -137,9 +92,24 @@ async def test_a_wrong_region_is_corrected_once_by_what_the_service_says(behind:
         return "/us-east-1/" not in request.headers.get("authorization", "")
 
     behind.proxy.add(faultproxy.wrong_signing_region("us-east-1"), method="*", when=wrong)
-    await behind.fetch(Key="d/", Region="eu-west-1")
-    assert content_of(behind.directory) == {"k": b"v"}
+    assert await behind.files(Key="d/", Region="eu-west-1") == {"k": b"v"}
     assert sum(map(wrong, behind.proxy.requests)) == 1
+
+
+async def test_a_bucket_that_moves_during_the_transfer_is_followed(behind: Behind) -> None:
+    """1. Many objects are asked for at once in the old region. 2. Each is redirected. 3. One question finds the new region."""
+    files = put_many(behind)
+    items = await behind.items(Key="d/")
+
+    def old(request: Request) -> bool:
+        return "/us-east-1/" in request.headers.get("authorization", "")
+
+    behind.proxy.add(faultproxy.redirect("eu-west-1"), method="*", when=old)
+    await behind.fetch_found(items, Key="d/")
+    assert behind.arrived == files
+    for name in files:
+        assert len([one for one in behind.proxy.seen("GET", f"d/{name}") if not old(one) and one.range == ""]) == 1
+    assert questions(behind) <= 4
 
 
 @pytest.mark.parametrize(
@@ -147,29 +117,109 @@ async def test_a_wrong_region_is_corrected_once_by_what_the_service_says(behind:
     [
         (faultproxy.expired_token(), "session token has expired"),
         (faultproxy.skewed_clock("2020-01-01T00:00:00Z"), "clock is off"),
-        (Fault(reply=faultproxy.Reply(403, "InvalidObjectState")), "archived"),
-        (Fault(reply=faultproxy.Reply(400, "KMS.DisabledException")), "KMS|cannot be read"),
+        (Fault(reply=Reply(403, "InvalidObjectState")), "archived"),
+        (Fault(reply=Reply(400, "KMS.DisabledException")), "KMS|cannot be read"),
     ],
 )
 async def test_a_refusal_is_explained(behind: Behind, fault: Fault, why: str) -> None:
-    behind.bucket.put("k", b"v")
-    behind.proxy.add(fault, method="*")
-    with pytest.raises(InputUnreadable, match=why) as caught:
-        await behind.fetch(Key="k")
-    assert caught.value.hint
+    put_many(behind)
+    behind.proxy.add(fault, method="*", key="d/*")
+    # Met after the listing, by many requests at once, and by the very first.
+    for key in ("d/", "d/00"):
+        with pytest.raises(InputUnreadable, match=why) as caught:
+            await behind.files(Key=key)
+        assert caught.value.hint
+        assert behind.nothing_is_left
 
 
-async def test_cancelling_a_transfer_ends_it_at_once(behind: Behind) -> None:
+async def test_a_refusal_of_the_moment_is_asked_about_once_for_all(behind: Behind) -> None:
+    files = put_many(behind)
+    behind.proxy.add(Fault(reply=Reply(403, "AccessDenied")), key="d/*", times=12)
+    assert await behind.files(Key="d/") == files
+    assert questions(behind) <= 4
+
+
+async def test_an_object_that_is_refused_again_and_again_is_given_up(behind: Behind) -> None:
+    """The service gives the first byte, and never the whole."""
+    put_many(behind, 1)
+    behind.proxy.add(Fault(reply=Reply(403, "AccessDenied")), key="d/*", when=lambda request: request.range == "")
+    with pytest.raises(InputUnreadable, match="access denied"):
+        await behind.files(Key="d/")
+    assert behind.nothing_is_left
+
+
+async def test_a_small_object_is_continued_where_the_service_ignores_ranges(behind: Behind) -> None:
+    body = os.urandom(5 << 20)
+    behind.bucket.put("k", body)
+    behind.proxy.add(Fault(cut_after=3 << 20, reset=False), key="k", nth=1)
+    behind.proxy.add(faultproxy.ignores_range(), key="k")
+    assert await behind.files(Key="k") == {"k": body}
+    assert len(behind.gets("k")) == 2
+
+
+async def test_a_large_object_needs_a_service_that_obeys_ranges(behind: Behind) -> None:
     behind.bucket.put("k", os.urandom(LARGE))
-    begun = asyncio.Event()
+    behind.proxy.add(faultproxy.ignores_range(), key="k")
+    with pytest.raises(InputUnreadable, match="ignores ranges"):
+        await behind.files(Key="k")
+    assert behind.nothing_is_left
 
-    async def begin(_: Request) -> None:
-        begun.set()
 
-    behind.proxy.add(Fault(before=begin, stall_after=100_000), key="k")
-    transfer = asyncio.create_task(behind.fetch(Key="k"))
-    await begun.wait()
-    transfer.cancel()
-    async with asyncio.timeout(2):
-        with pytest.raises(asyncio.CancelledError):
-            await transfer
+async def test_other_bytes_than_those_asked_for_are_never_taken(behind: Behind) -> None:
+    body = os.urandom(LARGE)
+    behind.bucket.put("k", body)
+    elsewhere = Fault(adds={"Content-Range": f"bytes 1-{LARGE - 1}/{LARGE}"})
+    behind.proxy.add(elsewhere, key="k", times=3)
+    assert await behind.files(Key="k") == {"k": body}
+    behind.proxy.add(elsewhere, key="k")
+    with pytest.raises(StorageUnavailable, match="sent other bytes"):
+        await behind.files(Key="k")
+    assert behind.nothing_is_left
+
+
+def crc64nvme_of(body: bytes) -> dict[str, str]:
+    value = checksums.update(checksums.CRC64NVME, body).to_bytes(8, "big")
+    return {"x-amz-checksum-crc64nvme": base64.b64encode(value).decode(), "x-amz-checksum-type": "FULL_OBJECT"}
+
+
+@pytest.mark.parametrize("size_bytes", [SMALL, LARGE], ids=["small", "large"])
+async def test_the_services_own_checksum_is_checked_and_told(behind: Behind, size_bytes: int) -> None:
+    body = os.urandom(size_bytes)
+    behind.bucket.put("k", body)
+    behind.proxy.add(Fault(adds=crc64nvme_of(body)), method="*", key="k")
+    (slot,) = await behind.fetch(Key="k")
+    assert slot.checksum == checksums.as_text(checksums.CRC64NVME, checksums.update(checksums.CRC64NVME, body))
+    assert behind.arrived == {"k": body}
+
+
+async def test_the_checksum_of_a_listed_object_comes_with_its_one_answer(behind: Behind) -> None:
+    behind.bucket.put("d/k", b"v")
+    behind.proxy.add(Fault(adds=crc64nvme_of(b"v")), key="d/k")
+    (slot,) = await behind.fetch(Key="d/")
+    assert slot.checksum.startswith("crc64nvme:")
+    assert behind.gets("d/k") == [""]
+
+
+@pytest.mark.parametrize("key", ["d/", "d/small", "d/large"])
+async def test_bytes_that_do_not_fit_the_services_checksum_are_not_kept(behind: Behind, key: str) -> None:
+    behind.bucket.put("d/small" if key == "d/" else key, os.urandom(LARGE if key == "d/large" else SMALL))
+    behind.proxy.add(Fault(adds=crc64nvme_of(b"something else")), method="*", key="d/*")
+    with pytest.raises(StorageUnavailable, match="arrived damaged: its crc64nvme should be"):
+        await behind.files(Key=key)
+    assert behind.nothing_is_left
+
+
+async def test_a_checksum_of_the_parts_checksums_is_not_taken_for_one_of_the_bytes(behind: Behind) -> None:
+    behind.bucket.put("k", b"v")
+    behind.proxy.add(Fault(adds={**crc64nvme_of(b"other"), "x-amz-checksum-type": "COMPOSITE"}), method="*", key="k")
+    (slot,) = await behind.fetch(Key="k")
+    assert slot.checksum == ""
+
+
+async def test_a_listing_that_repeats_its_token_is_noticed(behind: Behind) -> None:
+    put_many(behind, 3)
+    behind.proxy.add(faultproxy.repeated_token(), key="")
+    with pytest.raises(StorageUnavailable, match="repeats itself"):
+        await behind.files(Key="d/")
+    assert len(behind.proxy.seen("GET", "")) <= 3
+    assert behind.nothing_is_left

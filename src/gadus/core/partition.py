@@ -154,11 +154,11 @@ def balanced(sizes: Iterable[int], count: int) -> array[int]:
     Which of `count` parts each object falls to, by its position in `sizes`: the largest first, always into the lightest part.
 
     The heaviest part has at most the largest object more than the lightest. Equal objects go by position, equal parts by
-    number. No size is negative. Needs some 16 bytes an object.
+    number. A size below 0, one that nobody knows, weighs nothing. Needs some 16 bytes an object.
     """
     if count < 1:
         raise Bug(f"job partitions/count must be greater than 0, not {count}")
-    size_of = array("Q", sizes)
+    size_of = array("Q", (max(size, 0) for size in sizes))
     parts = array("I", bytes(array("I").itemsize * len(size_of)))
     by_weight = [(0, part) for part in range(count)]
     for position in _largest_first(size_of):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .job import Failure, Pin
@@ -72,7 +72,7 @@ class Placing:
     """Where the job would run. `reasons_against` are by the id of the node; `chosen` is None when no node can run it."""
 
     nodes: Sequence[Node] = ()
-    reasons_against: dict[str, Sequence[str]] = field(default_factory=dict)
+    reasons_against: Mapping[str, Sequence[str]] = field(default_factory=dict)
     chosen: Node | None = None
 
 

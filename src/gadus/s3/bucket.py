@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,9 +14,12 @@ from .diagnose import Question, explain
 from .digest import checksum_in
 from .listing import Listed
 from .location import Location
+from .refusal import refusal_in
 from .requests import LARGEST_ANSWER_BYTES, Answer, Requests
 
 _DIRECTORY_TYPE = "application/x-directory"
+# By the Server header: Amazon S3, Google Cloud Storage, Cloudflare R2, MinIO. Others may list directory by directory.
+_LISTING_IN_BYTE_ORDER = frozenset({"AmazonS3", "UploadServer", "cloudflare", "MinIO"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Bucket:
         )
 
     async def read(self, key: str, most_bytes: int) -> bytes:
-        """A small object whole. Raises StorageUnavailable when it is larger."""
+        """A small object whole. Raises InputUnreadable when it is larger."""
         answer = await self.ask("GET", key, most_bytes=most_bytes)
         if not answer.good:
             raise await explain(self, Question(key=key), answer)
@@ -82,14 +84,19 @@ class Bucket:
         A long listing by a slow service is asked for in several ranges at once, see `ranges`.
         """
         asked = f"s3://{self.location.bucket}/{prefix}"
+        servers: set[str] = set()
 
         async def ask(token: str, start_after: str) -> listing.Page:
             answer = await self.ask("GET", query=listing.query(prefix, token=token, start_after=start_after))
             if not answer.good:
                 raise await explain(self, Question(prefix=prefix), answer)
+            servers.add(answer.headers.get("server", ""))
             return listing.parse(answer.body, asked)
 
-        async with aclosing(ranges.pages(ask, asked, prefix)) as found:
+        def ordered() -> bool:
+            return servers <= _LISTING_IN_BYTE_ORDER
+
+        async with aclosing(ranges.pages(ask, asked, prefix, ordered=ordered)) as found:
             async for objects in found:
                 yield objects
 
@@ -111,23 +118,12 @@ class Bucket:
 
     async def _true_region(self, answer: Answer) -> str:
         """The region the bucket is in, if the service says so and it is not the one that was asked; else ""."""
-        named = answer.headers.get("x-amz-bucket-region", "") or _region_in(answer.body)
+        named = refusal_in(answer.status, answer.headers, answer.body).region
         if not named and answer.status != 403 and not answer.body:
             # A HEAD has no body to say it in; a HEAD of the bucket says it in a header, whoever asks.
             asked = await self.requests.send(self.location, "HEAD")
-            named = asked.headers.get("x-amz-bucket-region", "")
+            named = refusal_in(asked.status, asked.headers, b"").region
         return named if named and named != self.location.region else ""
-
-
-def _region_in(body: bytes) -> str:
-    """The region in an error document, e.g. of AuthorizationHeaderMalformed."""
-    if not body or b"<!DOCTYPE" in body[:1024]:
-        return ""
-    try:
-        root = ET.fromstring(body)  # noqa: S314 - no document type, so there is nothing to expand
-    except ET.ParseError:
-        return ""
-    return root.findtext("Region") or ""
 
 
 def _real_version(version_id: str) -> str:

@@ -30,7 +30,7 @@ _CONTROLS = bytes(range(0x20))
 
 
 class Listed(NamedTuple):
-    """One object as a listing or a HEAD shows it. The ETag keeps its quotes: it is sent back as it came."""
+    """One object as a listing shows it. The ETag keeps its quotes: it is sent back as it came."""
 
     key: str
     size_bytes: int

@@ -52,23 +52,28 @@ Ask = Callable[[str, str], Coroutine[Any, Any, Page]]
 """The page for a token, or the first one behind ``start-after``; one of both is empty. Raises GadusError."""
 
 
-async def pages(ask: Ask, asked: str, prefix: str) -> AsyncGenerator[list[Listed], None]:
+async def pages(
+    ask: Ask, asked: str, prefix: str, *, ordered: Callable[[], bool] = lambda: True
+) -> AsyncGenerator[list[Listed], None]:
     """
     Every object whose key begins with `prefix`, in the service's order; no list is empty, their sizes vary.
+
+    `ordered` is asked after the first pages: whether the service is known to list in the order of bytes. Of one that is not
+    the checks below would notice almost everything, and almost is not enough: it is listed sequentially.
 
     Costs at most two LISTs for each of `RANGES`, and one in 25, more than page after page; once more what was waiting, if
     something is odd. Errors name `asked`. Closing it, or cancelling who waits for it, leaves no request behind.
     Raises what `ask` raises, and StorageUnavailable for a listing that does not end well (see Guard).
     """
     guard = Guard(asked, prefix)
-    async with aclosing(_pages(ask, asked, prefix)) as found:
+    async with aclosing(_pages(ask, asked, prefix, ordered)) as found:
         async for objects in found:
             guard.count(objects)
             if objects:
                 yield objects
 
 
-async def _pages(ask: Ask, asked: str, prefix: str) -> AsyncGenerator[list[Listed], None]:
+async def _pages(ask: Ask, asked: str, prefix: str, ordered: Callable[[], bool]) -> AsyncGenerator[list[Listed], None]:
     now = asyncio.get_running_loop().time
     head = _Range(Guard(asked, prefix))
     keyspace = Keyspace(_bytes_of(prefix))
@@ -79,7 +84,7 @@ async def _pages(ask: Ask, asked: str, prefix: str) -> AsyncGenerator[list[Liste
         seconds.append(now() - began)
         head.take(page, keyspace)
         yield head.waiting.popleft()
-    if not head.ended and head.in_order and median(seconds) >= SLOW_SECONDS:
+    if not head.ended and head.in_order and median(seconds) >= SLOW_SECONDS and ordered():
         ranges = _Ranges(ask, head, keyspace, lambda: Guard(asked, prefix))
         async with aclosing(ranges.pages()) as found:
             async for objects in found:

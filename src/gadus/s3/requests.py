@@ -91,8 +91,8 @@ class Requests:
         """
         The answer to one request, whatever its status; tried again on server errors, throttling and broken connections.
 
-        `query` is sorted and already percent-encoded. Raises StorageUnavailable, also when the body is over `most_bytes`, and
-        InputUnreadable when trying again would not help, e.g. for a certificate.
+        `query` is sorted and already percent-encoded. Raises StorageUnavailable, and InputUnreadable when trying again
+        would not help: the body is over `most_bytes`, a certificate is not to be trusted.
         """
         tries = Tries(self.patience)
         while True:

@@ -19,6 +19,10 @@ class Broken(Exception):
         self.reused = reused
 
 
+class TooLarge(Broken):
+    """The answer is larger than anybody wants to read."""
+
+
 class Response:
     """
     The answer to one request; its body is read from the connection, in order, and only while no other request is made.
@@ -62,13 +66,13 @@ class Response:
         return got
 
     def read(self, most_bytes: int) -> bytes:
-        """The whole body. Raises Broken when it is larger than `most_bytes`."""
+        """The whole body. Raises TooLarge when it is larger than `most_bytes`."""
         body = bytearray()
         view = memoryview(bytearray(_READ_BYTES))
         while got := self.read_into(view):
             body += view[:got]
             if len(body) > most_bytes:
-                raise Broken(f"the answer is over {most_bytes >> 10} KiB")
+                raise TooLarge(f"the answer is over {most_bytes >> 10} KiB")
         return bytes(body)
 
     @property

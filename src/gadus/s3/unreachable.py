@@ -9,7 +9,7 @@ import ssl
 from gadus.core.errors import GadusError, InputUnreadable, StorageUnavailable
 
 from .location import Location
-from .response import Broken
+from .response import Broken, TooLarge
 from .wire import Origin, ProxyRefused
 
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
@@ -23,6 +23,8 @@ def unreachable(location: Location, origin: Origin, cause: Exception) -> GadusEr
         return _untrusted(endpoint, cause)
     if isinstance(cause, ProxyRefused):
         return _refused_by_proxy(endpoint, origin, cause)
+    if isinstance(cause, TooLarge):
+        return InputUnreadable(f"{endpoint} answers too much: {cause}", hint="check Endpoint, and what Key names")
     if isinstance(cause, Broken):
         hint = "write https:// in Endpoint" if "TLS" in str(cause) else "try again later"
         return StorageUnavailable(f"{endpoint} breaks off: {cause}", hint=hint)

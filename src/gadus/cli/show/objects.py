@@ -29,14 +29,6 @@ def show_first(target: str, first: Sequence[Item], objects: int) -> None:
 
 
 def item_record(item: Item) -> dict[str, Any]:
-    """One object of a manifest, without what is not known of it."""
-    told = {
-        "key": item.key,
-        "path": item.path,
-        "bytes": item.size_bytes,
-        "etag": item.etag,
-        "version_id": item.version_id,
-        "sha256": item.sha256,
-        "checksum": item.checksum,
-    }
-    return {name: value for name, value in told.items() if value != ""}
+    """One object of a manifest, without what its service does not say of it."""
+    told = {"etag": item.etag, "version_id": item.version_id, "sha256": item.sha256, "checksum": item.checksum}
+    return {"key": item.key, "path": item.path, "bytes": item.size_bytes} | {name: text for name, text in told.items() if text}

@@ -21,6 +21,9 @@ _PARTS_SHOWN = 20
 
 def show(plan: Plan) -> None:
     """The plan on standard output; problems come last, where they are seen."""
+    spec = plan.spec
+    named = f" {spec.name}" if spec.name else ""
+    _line(f"Job{named}: {spec.type}, {count_of(spec.count, 'execution')}")
     if plan.inputs:
         _title("Inputs")
         write_table(("input", "objects", "size", "cached", "digest", "from"), [_input_row(one) for one in plan.inputs])

@@ -78,7 +78,7 @@ def remove_tree(layout: Layout, name: str) -> Iterator[Removed]:
         # Without a record its objects are orphans, and found as such.
         if record_of(doomed).exists():
             for line in lines_of(record_of(doomed)):
-                yield from _remove_if_orphan(layout.object(line["object"]))
+                yield from remove_if_orphan(layout.object(line["object"]))
 
 
 def remove_orphans(layout: Layout) -> Iterator[Removed]:
@@ -86,9 +86,19 @@ def remove_orphans(layout: Layout) -> Iterator[Removed]:
     while True:
         oldest = heapq.nsmallest(_ORPHANS_AT_ONCE, _orphans(layout))
         for _, path in oldest:
-            yield from _remove_if_orphan(path)
+            yield from remove_if_orphan(path)
         if len(oldest) < _ORPHANS_AT_ONCE:
             return
+
+
+def remove_if_orphan(path: str) -> Iterator[Removed]:
+    """Remove an object if no tree holds it."""
+    # A tree that links it at this very moment keeps the bytes; only the next tree would fetch them again.
+    with suppress(FileNotFoundError):
+        file = os.lstat(path)
+        if file.st_nlink == 1:
+            os.unlink(path)
+            yield Removed("object", file.st_size)
 
 
 def remove_partials(
@@ -150,12 +160,3 @@ def _orphans(layout: Layout) -> Iterator[tuple[float, str]]:
                 file = entry.stat(follow_symlinks=False)
                 if file.st_nlink == 1:
                     yield file.st_ctime, entry.path
-
-
-def _remove_if_orphan(path: str) -> Iterator[Removed]:
-    # A tree that links it at this very moment keeps the bytes; only the next tree would fetch them again.
-    with suppress(FileNotFoundError):
-        file = os.lstat(path)
-        if file.st_nlink == 1:
-            os.unlink(path)
-            yield Removed("object", file.st_size)

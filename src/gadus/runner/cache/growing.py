@@ -4,7 +4,7 @@ A tree while it grows: links to objects that are here, and the slots of those th
 Everything in here works on files and returns when it is done; `filling.py` says when what is called.
 """
 
-# ruff: noqa: PTH104, PTH108, PTH116 - for each of many objects: a Path costs more than the call that uses it
+# ruff: noqa: PTH104, PTH116 - for each of many objects: a Path costs more than the call that uses it
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -184,13 +184,7 @@ class Growing:
         for slot in list(self._open):
             slot.discard()
         shutil.rmtree(files_of(self.root), ignore_errors=True)
-        for identity in self._record.fetched():
-            path = self._layout.object(identity)
-            with suppress(FileNotFoundError):
-                file = os.lstat(path)
-                if file.st_nlink == 1:
-                    os.unlink(path)
-                    self._promise.add(file.st_size)
+        self._room.take_back(self._record.fetched())
 
     def end(self) -> None:
         """Let go of everything. Whole objects stay, and large ones can be continued; a tree that has not moved is removed."""

@@ -45,8 +45,11 @@ class Promise:
         self._handle = os.open(place / _PROMISE, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.number = os.fstat(self._handle).st_ino
         self.size_bytes = 0
+        self.others_went_on = True
+        """Whether other trees grew when room was last asked for."""
         self._returned_bytes = 0
         self._shown_bytes = 0
+        self._leaving = False
         self._lock = threading.Lock()
         self.show()
 
@@ -61,7 +64,7 @@ class Promise:
             self.size_bytes -= size_bytes
             # At its end, and often enough that a count is not far off.
             if self.size_bytes == 0 or self._shown_bytes - self.size_bytes > _SHOWN_AGAIN_BYTES:
-                self._show(leaving=False)
+                self._show()
 
     def give_back(self, size_bytes: int) -> None:
         """So much of it is not needed after all."""
@@ -75,17 +78,23 @@ class Promise:
             returned_bytes, self._returned_bytes = self._returned_bytes, 0
             return returned_bytes
 
-    def show(self, *, leaving: bool = False) -> None:
-        """Let others see what it is now, and whether its tree is being given up."""
+    def show(self) -> None:
+        """Let others see what it is now."""
         with self._lock:
-            self._show(leaving=leaving)
+            self._show()
+
+    def leave(self) -> None:
+        """Let others see that the tree is being given up."""
+        with self._lock:
+            self._leaving = True
+            self._show()
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._handle)
 
-    def _show(self, *, leaving: bool) -> None:
-        os.pwrite(self._handle, b"%20d %d" % (self.size_bytes, leaving), 0)
+    def _show(self) -> None:
+        os.pwrite(self._handle, b"%20d %d" % (self.size_bytes, self._leaving), 0)
         self._shown_bytes = self.size_bytes
 
 
@@ -129,14 +138,19 @@ class Room:
                     raise self._full(promise, used, needed_bytes, whole_bytes)
                 used = self._counted_lately(usage, used)
                 used = self._make_room(usage, used, needed_bytes, disk_bytes, wanted)
-            if self._fits(used + needed_bytes, disk_bytes):
-                promise.add(needed_bytes)
-                promise.show()
-                usage.write(used + needed_bytes)
-                return True
-            if self._others_go_on(promise):
-                return False
-            raise self._full(promise, used, needed_bytes, whole_bytes)
+            if not self._fits(used + needed_bytes, disk_bytes):
+                others_went_on, promise.others_went_on = promise.others_went_on, self._others_go_on(promise)
+                # What they brought last may be just what is needed here: it is looked for once more.
+                if others_went_on or promise.others_went_on:
+                    return False
+                # An object that arrives during a count is counted twice; now nothing arrives.
+                used = self._count(usage)
+                if not self._fits(used + needed_bytes, disk_bytes):
+                    raise self._full(promise, used, needed_bytes, whole_bytes)
+            promise.add(needed_bytes)
+            promise.show()
+            usage.write(used + needed_bytes)
+            return True
 
     def give_back(self, promise: Promise) -> None:
         """The tree has stopped growing: what it did not fill is free again."""
@@ -144,6 +158,13 @@ class Room:
             promise.give_back(promise.size_bytes)
             usage.change(-promise.returned())
             promise.show()
+
+    def take_back(self, identities: Iterable[str]) -> None:
+        """Remove those of the objects that no tree holds."""
+        with self._usage() as usage:
+            for identity in identities:
+                for removed in evict.remove_if_orphan(self._layout.object(identity)):
+                    usage.change(-removed.size_bytes)
 
     def remove(self, doomed: Iterable[Removed]) -> Iterator[Removed]:
         """Go through removals, and count what they free."""
@@ -219,7 +240,7 @@ class Room:
         return any(size_bytes > 0 or leaving for size_bytes, leaving in others.values())
 
     def _full(self, promise: Promise, used: int, needed_bytes: int, whole_bytes: int) -> DiskFull:
-        promise.show(leaving=True)
+        promise.leave()
         limit = self._limit(used)
         by_others = max(0, used + needed_bytes - whole_bytes)
         if used + needed_bytes > limit or whole_bytes > limit:
