@@ -319,12 +319,13 @@ async def test_an_object_of_another_size_is_never_shown(cache: Cache, root: Path
     assert (objects_in(root), partials_in(root)) == ([], [])
 
 
-async def test_a_fetch_that_ends_too_early_is_a_bug_and_no_tree(cache: Cache) -> None:
+@pytest.mark.parametrize("count", [1, 30])
+async def test_a_fetch_that_ends_too_early_is_a_bug_and_no_tree(cache: Cache, count: int) -> None:
     async def lazy(slots: AsyncIterator[Slot]) -> None:
         await anext(slots)
 
     with pytest.raises(Bug, match="the fetch ended before"):
-        await grow(cache, items(30), lazy)
+        await grow(cache, items(count), lazy)
     assert cache.list() == []
 
 

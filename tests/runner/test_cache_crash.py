@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -19,6 +20,7 @@ from staging import LOCATION, Fetching, Told, bodies, body_of, content_of, grow,
 
 from gadus.core.manifest import Item
 from gadus.runner.cache import Cache
+from gadus.runner.durability import mark_what_is_durable
 
 LARGE_BYTES = 12 << 20
 
@@ -255,3 +257,18 @@ async def test_a_cache_of_an_older_form_is_begun_anew(tmp_path: Path) -> None:
     cache = Cache(root)
     assert (cache.list(), objects_in(root)) == ([], [])
     assert (await grow(cache, items(3))).fetched_objects == 3
+
+
+async def test_a_tree_that_has_settled_is_marked_durable_and_a_fresh_one_is_not(tmp_path: Path) -> None:
+    """A minute is too long for a test: the settled tree is one that is older than no time at all."""
+    root = tmp_path / "cache"
+    await grow(Cache(root), items(3))
+    before = set(threading.enumerate())
+    Cache(root)
+    for marking in set(threading.enumerate()) - before:
+        marking.join()
+    assert not (root / "trees/tree.durable").exists()
+    mark_what_is_durable(root / "trees", settled_seconds=-1)
+    for marking in set(threading.enumerate()) - before:
+        marking.join()
+    assert (root / "trees/tree.durable").exists()

@@ -99,13 +99,21 @@ async def test_another_size_than_the_listed_one_is_never_taken(hostile_s3: Hosti
 async def test_parts_of_an_object_that_was_listed_without_etag_are_of_the_generation_of_the_first(
     hostile_s3: HostileS3, tmp_path: Path
 ) -> None:
+    """1. The first part is answered. 2. The object is replaced. 3. The other parts are asked for."""
     hostile_s3.put("k", bytes(LARGE), listed_etag="")
+    replaced = asyncio.Event()
 
-    async def replace(_: Request) -> None:
+    def replace_behind(part: bytes) -> bytes:
         hostile_s3.put("k", b"\1" * LARGE, listed_etag="")
+        replaced.set()
+        return part
+
+    async def wait(_: Request) -> None:
+        await replaced.wait()
 
     async with FaultProxy(hostile_s3.server) as proxy:
-        proxy.add(Fault(before=replace), key="k", nth=2)
+        proxy.add(Fault(rewrite=replace_behind), key="k", when=lambda request: request.range.startswith("bytes=0-"), nth=1)
+        proxy.add(Fault(before=wait), key="k")
         given = Input("bucket", proxy.server.endpoint, tmp_path)
         given.patience = Patience(first_pause_seconds=0.001)
         with pytest.raises(InputChanged):

@@ -64,8 +64,7 @@ class Service:
         Raises InvalidSpec with all problems.
         """
         checked, problems = self._checked(spec)
-        for node_id, reasons in self._placing(checked).reasons_against.items():
-            problems += [f"node {node_id}: {reason}" for reason in reasons]
+        problems += _placeless(self._placing(checked))
         if problems:
             raise InvalidSpec(problems)
         return checked
@@ -78,10 +77,7 @@ class Service:
         """
         checked, problems = self._checked(spec)
         placing = self._placing(checked)
-        if placing.chosen is None:
-            for node_id, reasons in placing.reasons_against.items():
-                problems += [f"node {node_id}: {reason}" for reason in reasons]
-        failures = [Failure(kind=InvalidSpec.__name__, message=problem) for problem in problems]
+        failures = [Failure(kind=InvalidSpec.__name__, message=problem) for problem in (*problems, *_placeless(placing))]
         return await self._look_ahead(checked, placing, failures, told)
 
     def submit(self, spec: JobSpec) -> Job:
@@ -190,3 +186,10 @@ class Service:
         if not job.state.final:
             job, _ = decide(job, stop := StopRequested(at=time.time(), reason=_LEFT_BEHIND))
             self._store.append(job, stop)
+
+
+def _placeless(placing: Placing) -> list[str]:
+    """Every reason against every node, when no node is left."""
+    if placing.chosen is not None:
+        return []
+    return [f"node {node_id}: {reason}" for node_id, reasons in placing.reasons_against.items() for reason in reasons]

@@ -8,7 +8,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -19,18 +20,13 @@ _FORM = "form 2"
 _MARK = ".durable"
 
 
-def mark_what_is_durable(trees: Path) -> None:
+def mark_what_is_durable(trees: Path, *, settled_seconds: float = _SETTLED_SECONDS) -> None:
     """
-    Mark, in the background, the trees that have been on this machine for a while.
+    Mark, in the background, the trees that have been on this machine for longer than `settled_seconds`.
 
     By then the kernel has written them out by itself, so that the sync costs next to nothing; no job waits for it.
     """
-    names = frozenset(entry.name for entry in os.scandir(trees))
-    unmarked = [name for name in names if "." not in name and name + _MARK not in names]
-    now = time.time()
-    settled = [name for name in unmarked if now - _changed_at(trees / name) > _SETTLED_SECONDS]
-    if settled:
-        threading.Thread(target=_sync_and_mark, args=(trees, settled), daemon=True).start()
+    threading.Thread(target=_mark_settled, args=(trees, settled_seconds), daemon=True).start()
 
 
 def drop_what_a_restart_may_have_torn(root: Path) -> bool:
@@ -76,22 +72,34 @@ def _drop_unmarked(root: Path) -> None:
                 Path(entry.path).unlink()
 
 
-def _sync_and_mark(trees: Path, names: Sequence[str]) -> None:
+def _mark_settled(trees: Path, settled_seconds: float) -> None:
+    # A whole data directory may be removed meanwhile.
+    with suppress(FileNotFoundError):
+        names = frozenset(entry.name for entry in os.scandir(trees))
+        files = {name: (trees / name).stat() for name in names if "." not in name and name + _MARK not in names}
+        now = time.time()
+        settled = {name: file for name, file in files.items() if now - file.st_ctime > settled_seconds}
+        if settled:
+            _sync_and_mark(trees, settled)
+
+
+def _sync_and_mark(trees: Path, settled: Mapping[str, os.stat_result]) -> None:
     """Sync the file system, then say so. The order matters: a mark must never come first."""
     handle = os.open(trees, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(handle) == 0:
-            for name in names:
-                (trees / (name + _MARK)).touch()
+            for name, file in settled.items():
+                _mark(trees / name, file)
     finally:
         os.close(handle)
 
 
-def _changed_at(tree: Path) -> float:
-    try:
-        return tree.stat().st_ctime
-    except FileNotFoundError:
-        return time.time()
+def _mark(tree: Path, file: os.stat_result) -> None:
+    """Mark the tree, unless another has come in its place; with its lease, so that none does at this moment."""
+    with suppress(FileNotFoundError, BlockingIOError), tree.with_name(tree.name + ".lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if os.path.samestat(tree.stat(), file):
+            tree.with_name(tree.name + _MARK).touch()
 
 
 def _text_of(stamp: Path) -> str:

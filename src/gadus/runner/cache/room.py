@@ -147,6 +147,7 @@ class Room:
                 used = self._count(usage)
                 if not self._fits(used + needed_bytes, disk_bytes):
                     raise self._full(promise, used, needed_bytes, whole_bytes)
+            promise.others_went_on = True
             promise.add(needed_bytes)
             promise.show()
             usage.write(used + needed_bytes)
