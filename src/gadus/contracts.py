@@ -122,6 +122,13 @@ class Slot(Protocol):
     def item(self) -> Item:
         """The object that is to fill it."""
 
+    def claim(self) -> bool:
+        """
+        Make the file ready to be filled; to be called once, before anything else but `item`.
+
+        False when there is nothing to do: the object has come in the meantime, or somebody else is bringing it.
+        """
+
     @property
     def handle(self) -> int:
         """An open descriptor, for reading and writing at any offset."""
@@ -137,11 +144,11 @@ class Slot(Protocol):
     def wrote(self, offset: int, end: int) -> None:
         """The bytes from `offset` to `end` are in the file."""
 
-    def whole(self, *, sha256: str = "", checksum: str = "") -> None:
+    def whole(self, digest: str = "", *, compared: bool = False) -> None:
         """
-        Everything is in the file and was checked; from here on it is read-only, and the handle is closed.
+        Everything is in the file; from here on it is read-only, and the handle is closed.
 
-        `sha256` in hex, and `checksum` as ``algorithm:hex``, were computed from the bytes received.
+        `digest`, as ``algorithm:hex``, was computed from the bytes received; `compared` when it is known to be right.
         """
 
     def spoil(self) -> None:

@@ -38,13 +38,10 @@ class RawServer:
         self._scripts = scripts
         self._asked = threading.Event()
         self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-
-    @property
-    def port(self) -> int:
-        return self._listener.getsockname()[1]
 
     @property
     def authority(self) -> str:
@@ -74,6 +71,8 @@ class RawServer:
                 self.connections += 1
                 threads.append(threading.Thread(target=self._follow, args=(connection, script), daemon=True))
                 threads[-1].start()
+        # Refused from here on, not left waiting.
+        self._listener.close()
         for thread in threads:
             thread.join()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hostile_s3 import HostileS3
 
 from gadus.config import Settings
 from gadus.storage.s3 import Source
+from hostile_s3 import HostileS3
 
 KEYS = [f"data/{number:05d}.csv" for number in range(2000)]
 

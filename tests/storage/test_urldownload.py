@@ -52,7 +52,7 @@ async def test_server_that_tells_no_size_still_gives_its_file(site: Site, tmp_pa
     item = await site.resolve("/f")
     assert (item.size_bytes, item.pinned) == (-1, False)
     slot = await site.fetch("/f", item, tmp_path / "in")
-    assert (content_of(tmp_path / "in"), slot.sha256) == ({"f": BODY}, SHA256.hexdigest())
+    assert (content_of(tmp_path / "in"), slot.digest) == ({"f": BODY}, f"sha256:{SHA256.hexdigest()}")
 
 
 async def test_broken_transfer_goes_on_where_it_was(site: Site, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ async def test_partial_file_is_fetched_anew_where_the_server_cannot_continue(
     slot = FileSlot(item, tmp_path / "whole", tmp_path / "partial", {0: bytes(70_000), 100_000: bytes(70_000)})
     await _fetch_slot(site, slot)
     assert (tmp_path / "whole").read_bytes() == BODY
-    assert slot.sha256 == SHA256.hexdigest()
+    assert slot.digest == f"sha256:{SHA256.hexdigest()}"
 
 
 async def test_transfer_that_never_gets_further_is_given_up(site: Site, tmp_path: Path) -> None:

@@ -65,28 +65,34 @@ class _PrivateSlot:
     """A `contracts.Slot` in a directory that nobody else sees."""
 
     def __init__(self, item: Item, path: Path, reported: Reported) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.item = item
-        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.handle = -1
         self.missing = [(0, item.size_bytes)]
         self.size_bytes = 0
         self.told: dict[str, Any] = {}
         self.check = ""
+        self._path = path
         self._began = time.monotonic()
         self._reported = reported
         self._lock = threading.Lock()
+
+    def claim(self) -> bool:
+        """Make the file."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return True
 
     def wrote(self, offset: int, end: int) -> None:
         """Counted for who watches."""
         self._reported.arrived(end - offset)
 
-    def whole(self, *, sha256: str = "", checksum: str = "") -> None:
+    def whole(self, digest: str = "", *, compared: bool = False) -> None:
         """Read-only from here on."""
         self.size_bytes = os.fstat(self.handle).st_size
-        said = {"key": self.item.key, "path": self.item.path, "bytes": self.size_bytes, "sha256": sha256, "checksum": checksum}
+        said = {"key": self.item.key, "path": self.item.path, "bytes": self.size_bytes, "digest": digest}
         self.told = {name: value for name, value in said.items() if value != ""}
-        self.check = check_of(self.item, sha256, checksum)
         self.told |= {"came": "fetched", "seconds": round(time.monotonic() - self._began, 4)}
+        self.check = check_of(self.item, digest if compared else "")
         os.fchmod(self.handle, 0o444)
         self.close()
         self._reported.whole(self.item)

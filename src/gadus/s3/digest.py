@@ -44,11 +44,11 @@ def checksum_in(headers: Mapping[str, str]) -> str:
 
 
 class Digest:
-    """Adds up bytes by the algorithm of `expected`."""
+    """Adds up bytes by the algorithm of `expected`; when nothing is, by one that costs next to nothing."""
 
-    def __init__(self, expected: str) -> None:
+    def __init__(self, expected: str = "") -> None:
         self.expected = expected
-        self._algorithm = expected.partition(":")[0]
+        self._algorithm = expected.partition(":")[0] or checksums.CRC64NVME
         self._hash = hashlib.sha256() if self._algorithm == SHA256 else None
         self._crc = 0
 
@@ -58,6 +58,20 @@ class Digest:
             self._hash.update(data)
         else:
             self._crc = checksums.update(self._algorithm, data, self._crc)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the value of a whole can be made of those of its parts."""
+        return self._hash is None
+
+    def append(self, following: Digest, size_bytes: int) -> None:
+        """The next bytes, as many as that, which `following` has added up. Only for a digest that `adds_up`."""
+        self._crc = checksums.combine(self._algorithm, self._crc, following._crc, size_bytes)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the bytes are those that are expected, if any are."""
+        return not self.expected or self.value == self.expected
 
     @property
     def value(self) -> str:

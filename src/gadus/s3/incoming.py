@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gadus.contracts import Slot
-from gadus.core.errors import ChecksumMismatch, GadusError, StorageUnavailable
+from gadus.core.errors import Bug, ChecksumMismatch, GadusError, StorageUnavailable
 
 from .digest import Digest, expected_of
 from .hashing import Hashing
@@ -37,9 +37,12 @@ class Incoming:
         self._modified = ""
         self.digest: Digest | None = None
         self._hashing: Hashing | None = None
-        if not self.in_one and (expected := expected_of(item)):
-            self.digest = Digest(expected)
-            self._hashing = Hashing(slot.handle, item.size_bytes, self.digest.update, self._missing)
+        self._part_digests: dict[int, tuple[Digest, int]] = {}
+        if not self.in_one:
+            self.digest = Digest(expected_of(item))
+            # Sums of parts add up to that of the whole, if all parts come now; anything else is read back from the file.
+            if not self.digest.adds_up or self._missing != [(0, item.size_bytes)]:
+                self._hashing = Hashing(slot.handle, item.size_bytes, self.digest.update, self._missing)
 
     @property
     def followed(self) -> bool:
@@ -48,8 +51,8 @@ class Incoming:
 
     def parts(self) -> list[Part]:
         """The requests to make, in the order of the file; one for an object that is here, which is then only checked."""
-        # A digest follows the file from its beginning: with large parts it would wait for the first of them.
-        largest = PART_BYTES if self._hashing else LARGEST_PART_BYTES
+        # SHA-256 follows the file from its beginning, at little more than the speed of a network: it must not begin late.
+        largest = PART_BYTES if self.slot.item.sha256 else LARGEST_PART_BYTES
         step = min(largest, max(PART_BYTES, self.slot.item.size_bytes // PARTS))
         parts = [
             Part(self, begin, min(begin + step, end)) for offset, end in self._missing for begin in range(offset, end, step)
@@ -77,16 +80,25 @@ class Incoming:
         if self._hashing is not None:
             self._hashing.wrote(offset, end)
 
-    def part_is_done(self, size_bytes: int) -> None:
+    def new_part_digest(self) -> Digest | None:
+        """What adds up the bytes of one part; None when something else looks at them."""
+        return Digest(self.digest.expected) if self.digest and not self.in_one and not self._hashing else None
+
+    def part_is_done(self, offset: int, size_bytes: int, digest: Digest | None) -> None:
         """
-        One part, of that size, is in the file. After the last one the object is checked, and whole.
+        One part is in the file. After the last one the object is checked, and whole.
 
         Raises ChecksumMismatch, StorageUnavailable.
         """
         with self._lock:
+            if digest is not None:
+                self._part_digests[offset] = (digest, size_bytes)
             self._missing_bytes -= size_bytes
             if self._missing_bytes:
                 return
+        if self.digest is not None:
+            for _, (part, part_bytes) in sorted(self._part_digests.items()):
+                self.digest.append(part, part_bytes)
         if self._hashing is not None:
             if not self._hashing.finish():
                 return
@@ -94,24 +106,21 @@ class Incoming:
         digest = self.digest
         if digest is None:
             self.slot.whole()
-            return
-        algorithm, _, value = digest.value.partition(":")
-        if digest.value != digest.expected:
-            self.slot.spoil()
-            raise self._mismatch(algorithm, digest.expected, value)
-        if algorithm == "sha256":
-            self.slot.whole(sha256=value)
+        elif digest.fits:
+            self.slot.whole(digest.value, compared=bool(digest.expected))
         else:
-            self.slot.whole(checksum=digest.value)
+            self.slot.spoil()
+            raise self._mismatch(digest)
 
     def give_up(self) -> None:
         """Nothing reads the file any more when this returns."""
         if self._hashing is not None:
             self._hashing.give_up()
 
-    def _mismatch(self, algorithm: str, expected: str, got: str) -> GadusError:
+    def _mismatch(self, digest: Digest) -> GadusError:
         key = self.slot.item.key
-        wanted = expected.partition(":")[2]
+        algorithm, _, wanted = digest.expected.partition(":")
+        got = digest.value.partition(":")[2]
         if self.slot.item.sha256:
             return ChecksumMismatch(
                 f"checksum mismatch for key {key!r}: expected SHA-256 {wanted}, got {got}",
@@ -124,3 +133,34 @@ class Incoming:
 
 def _bare(etag: str) -> str:
     return etag.removeprefix("W/").strip('"')
+
+
+class Beginning:
+    """The first thing to do for an object: hold its file, see what is missing, and fetch the first part of that."""
+
+    def __init__(self, transfer: Transfer, slot: Slot) -> None:
+        self._transfer = transfer
+        self._slot = slot
+
+    def run(self, buffer: memoryview) -> None:
+        """Begin with the object. How it ended is told to the transfer."""
+        transfer = self._transfer
+        if not transfer.begins(self):
+            return
+        failure: Exception | None = Bug(f"the transfer of {self._slot.item.key!r} ended in a way that nobody foresaw")
+        first: Part | None = None
+        try:
+            if self._slot.claim():
+                file = Incoming(transfer, self._slot)
+                first, *rest = file.parts()
+                transfer.goes_on(file, first, rest)
+            failure = None
+        except OSError as exc:
+            failure = exc
+        finally:
+            transfer.ends(self, failure)
+        if first is not None:
+            first.run(buffer)
+
+    def stop(self) -> None:
+        """Nothing to stop: it waits for nobody."""

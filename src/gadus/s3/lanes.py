@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from .pace import Pace
@@ -65,6 +65,13 @@ class Lanes:
         with self._change:
             queue.units.extend(units)
             self._widen()
+
+    def put_first(self, queue: Queue, units: Sequence[Unit]) -> None:
+        """Have `units` run, in this order, before what waits in their queue."""
+        if units:
+            with self._change:
+                queue.units.extendleft(reversed(units))
+                self._widen()
 
     def widen(self) -> None:
         """Have as many lanes as the pace allows, if there is work for them."""

@@ -51,8 +51,9 @@ class Part:
         self.file = file
         self.handle = Handle()
         self.refusals = 0
-        self._size_bytes = end - offset
+        self._start = offset
         self._offset = offset
+        self._digest = file.new_part_digest()
         self._end = end
         self._tries = Tries(file.transfer.bucket.requests.patience)
 
@@ -65,12 +66,16 @@ class Part:
         try:
             self._bring(buffer)
             if not transfer.ended.is_set():
-                self.file.part_is_done(self._size_bytes)
+                self.file.part_is_done(self._start, self._end - self._start, self._digest)
             failure = None
         except (GadusError, Refused, OSError) as exc:
             failure = exc
         finally:
             transfer.ends(self, failure)
+
+    def stop(self) -> None:
+        """End what is waited for."""
+        self.handle.end()
 
     def _bring(self, buffer: memoryview) -> None:
         """Fetch the part; after a broken or stalled connection, what is missing of it."""
@@ -166,10 +171,11 @@ class Part:
 
     def _digest_of(self, response: Response) -> Digest | None:
         """What to add up while this answer is read, when it brings the whole object."""
-        if not self.file.in_one or self._offset:
-            return self.file.digest if self.file.in_one else None
-        expected = expected_of(self.file.slot.item, response.headers)
-        self.file.digest = Digest(expected) if expected else None
+        if not self.file.in_one:
+            return self._digest
+        if self._offset:
+            return self.file.digest
+        self.file.digest = Digest(expected_of(self.file.slot.item, response.headers))
         return self.file.digest
 
     def _write(self, data: memoryview, digest: Digest | None, *, comes_whole: bool) -> None:

@@ -12,14 +12,14 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
 from gadus.contracts import Slot
 
 from .bucket import Bucket
 from .diagnose import Question, explain
-from .incoming import Incoming
+from .incoming import Beginning, Incoming
 from .lanes import Lanes
 from .listing import quoted
 from .parts import Part, Refused
@@ -64,7 +64,7 @@ class Transfer:
         self._lock = threading.Lock()
         self._open = 0
         """Units put and not done."""
-        self._running: set[Part] = set()
+        self._running: set[Part | Beginning] = set()
         self._followed: set[Incoming] = set()
         """Objects whose file a thread reads while it grows."""
         self._moved = asyncio.Event()
@@ -78,13 +78,9 @@ class Transfer:
 
     async def take(self, slot: Slot) -> None:
         """Begin with one more object; returns when there is room for the next."""
-        file = Incoming(self, slot)
-        parts = file.parts()
         with self._lock:
-            self._open += len(parts)
-            if file.followed:
-                self._followed.add(file)
-        self._lanes.put(self._queue, parts)
+            self._open += 1
+        self._lanes.put(self._queue, [Beginning(self, slot)])
         if self._open > self.pace.limit + _AHEAD:
             await self._until_open(self.pace.limit + _AHEAD // 2)
 
@@ -108,8 +104,8 @@ class Transfer:
         self._lanes.close(self._queue)
         with self._lock:
             running, followed = list(self._running), list(self._followed)
-        for part in running:
-            part.handle.end()
+        for one in running:
+            one.stop()
         # First: a lane may be waiting for the digest of all that has come.
         for file in followed:
             file.give_up()
@@ -133,7 +129,16 @@ class Transfer:
         with self._lock:
             self._followed.discard(file)
 
-    def begins(self, part: Part) -> bool:
+    def goes_on(self, file: Incoming, first: Part, rest: Sequence[Part]) -> None:
+        """The parts of an object are known; the lane that found out brings the first one itself."""
+        with self._lock:
+            self._open += 1 + len(rest)
+            if file.followed:
+                self._followed.add(file)
+        # What follows stands in the queue before objects that were found later, in the order of the file.
+        self._lanes.put_first(self._queue, rest)
+
+    def begins(self, part: Part | Beginning) -> bool:
         """A lane takes `part` up; False when nobody wants it any more."""
         with self._lock:
             if self.ended.is_set():
@@ -141,7 +146,7 @@ class Transfer:
             self._running.add(part)
             return True
 
-    def ends(self, part: Part, failure: Exception | None) -> None:
+    def ends(self, part: Part | Beginning, failure: Exception | None) -> None:
         """A lane is done with `part`."""
         with self._lock:
             self._running.discard(part)

@@ -78,6 +78,8 @@ class Source:
         """Write the files; nothing is asked of anybody."""
         contents = _contents(params)
         async for slot in slots:
+            if not await in_thread(slot.claim):
+                continue
             # Slots usually come in the order of the archive, which then is read once.
             if not await in_thread(_fill_from, contents, slot):
                 contents = _contents(params)
@@ -93,7 +95,7 @@ def _fill_from(contents: Iterator[tuple[str, bytes | None]], slot: Slot) -> bool
                 raise _changed()
             for offset, end in slot.missing:
                 write_at(slot, offset, memoryview(content)[offset:end])
-            slot.whole(sha256=slot.item.sha256)
+            slot.whole(f"sha256:{slot.item.sha256}", compared=True)
             return True
     return False
 

@@ -85,7 +85,8 @@ class Source:
         """Goes on where it was when a connection breaks, if the server can and the file has an ETag; else from the start."""
         async with Web() as web:
             async for slot in slots:
-                await _fill(web, params.address, slot)
+                if await in_thread(slot.claim):
+                    await _fill(web, params.address, slot)
 
 
 class _Incoming:
@@ -211,7 +212,7 @@ async def _fill(web: Web, url: URL, slot: Slot) -> None:
             f"the bytes of {shown(url)} have the SHA-256 {coming.sha256}, not the pinned {slot.item.sha256}",
             hint="look why the file changed; then give its new ChecksumSHA256",
         )
-    slot.whole(sha256=coming.sha256)
+    slot.whole(f"sha256:{coming.sha256}", compared=bool(slot.item.sha256))
 
 
 async def _receive(web: Web, url: URL, coming: _Incoming) -> None:

@@ -12,7 +12,7 @@ from gadus.core.errors import Bug
 from gadus.core.manifest import Item
 
 from .growing import Growing, Wanted
-from .slots import RESUMED_FROM_BYTES, SlotFile
+from .slots import SlotFile
 from .threads import finished
 
 Fetch = Callable[[AsyncIterator[Slot]], Awaitable[None]]
@@ -84,15 +84,14 @@ async def _fetch(growing: Growing, fetch: Fetch, slots: _Slots) -> None:
 
 
 class _Slots:
-    """The slots of what is missing, each opened when it is asked for. Several tasks may take from it, and be cancelled."""
+    """The slots of what is missing. Several tasks may take from it, and be cancelled."""
 
     def __init__(self, growing: Growing, missing: asyncio.Queue[Sequence[Wanted] | None]) -> None:
         self._growing = growing
         self._missing = missing
         self._next: deque[Wanted] = deque()
         self._ready: deque[SlotFile] = deque()
-        self._aside: deque[Wanted] = deque()
-        """Objects that somebody else is fetching."""
+        self._aside = growing.aside
         self._looked_at = 0.0
         self._ended = False
         self._turn = asyncio.Lock()
@@ -126,29 +125,18 @@ class _Slots:
                 if self._aside and time.monotonic() - self._looked_at > _POLL_SECONDS:
                     await finished(self._look_aside)
                 elif self._next:
-                    # A large file takes its whole room on the disk when it is opened.
-                    large = self._next[0][0].size_bytes > RESUMED_FROM_BYTES
-                    await finished(self._open_next) if large else self._open_next()
-                elif self._ended and not self._aside:
+                    return self._growing.slot(*self._next.popleft())
+                elif self._ended and not self._aside and not self._growing.undecided:
                     return None
                 else:
                     await self._more()
 
-    def _open_next(self) -> None:
-        wanted = self._next.popleft()
-        slot = self._growing.open(*wanted)
-        if slot == "held":
-            self._aside.append(wanted)
-        elif slot != "here":
-            self._ready.append(slot)
-
     def _look_aside(self) -> None:
-        """See what has become of the objects that others fetch; take over the first whose process has died."""
+        """See what has become of the objects that others bring: those that came, or whose process died, are next."""
         for _ in range(len(self._aside)):
-            self._next.appendleft(self._aside.popleft())
-            self._open_next()
-            if self._ready:
-                break
+            wanted = self._aside.popleft()
+            free = self._growing.may_claim(wanted[1])
+            (self._next if free else self._aside).append(wanted)
         self._looked_at = time.monotonic()
 
     async def _more(self) -> None:

@@ -13,11 +13,11 @@ import secrets
 import shutil
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from gadus.core.errors import Bug
 from gadus.core.manifest import Item
@@ -26,7 +26,7 @@ from .directory import Directory
 from .layout import About, Layout, files_of, path_in_tree, record_of, write_about
 from .record import Recording, check_of
 from .room import Promise, Room
-from .slots import SlotFile, claim, is_resumed
+from .slots import SlotFile, claim, is_free, is_resumed, remove_claimed
 
 Wanted = tuple[Item, str]
 """An object with its name in the cache."""
@@ -62,6 +62,10 @@ class Growing:
         self._room = room
         self._report = report
         self._unallocated_bytes = 0
+        self.undecided = 0
+        """How many slots are given out and not claimed: any of them may be put aside yet."""
+        self.aside: deque[Wanted] = deque()
+        """Objects that somebody else is bringing; any thread may add one."""
         self._open: set[SlotFile] = set()
         self._lock = threading.Lock()
         with ExitStack() as handles:
@@ -116,47 +120,62 @@ class Growing:
                 self._unallocated_bytes += disk_bytes
         return reserved
 
-    def open(self, item: Item, identity: str) -> SlotFile | Literal["here", "held"]:
-        """The slot of an object; or it has come in the meantime and is linked, or somebody else is fetching it now."""
-        resumed = is_resumed(item)
-        handle = claim(self._layout.partial(identity), resumed=resumed)
-        if handle is None:
-            return "held"
-        try:
-            slot = SlotFile(self, self._layout, item, identity, handle)
-        except OSError:
-            os.close(handle)
-            raise
+    def slot(self, item: Item, identity: str) -> SlotFile:
+        """The slot of an object that is missing; nothing happens before it is claimed."""
         with self._lock:
-            self._open.add(slot)
-        # Its last owner may have completed it just before the claim.
-        if item.pinned and self._came(item, identity):
-            slot.discard()
-            return "here"
-        if resumed:
-            self._allocate(slot)
-            self._report.here(0, slot.resumed_bytes)
-        return slot
+            self.undecided += 1
+        return SlotFile(self, self._layout, item, identity)
 
-    def arrived(self, size_bytes: int) -> None:
+    def claim(self, slot: SlotFile) -> int | None:
+        """The slot's open file; None when the object has come in the meantime, and is linked, or somebody else brings it."""
+        try:
+            handle = claim(slot.path, resumed=slot.resumed)
+            if handle is None:
+                self.aside.append((slot.item, slot.identity))
+                return None
+            try:
+                # Its last owner may have completed it just before the claim.
+                if slot.item.pinned and self._came(slot.item, slot.identity):
+                    remove_claimed(slot.path, handle)
+                    return None
+                if slot.resumed:
+                    slot.read_journal(handle)
+                    self._report.here(0, slot.resumed_bytes)
+            except OSError:
+                os.close(handle)
+                raise
+            with self._lock:
+                self._open.add(slot)
+            return handle
+        finally:
+            # Last: until then the object is neither aside nor done.
+            with self._lock:
+                self.undecided -= 1
+
+    def may_claim(self, identity: str) -> bool:
+        """Whether an object that somebody else was bringing is here now, or may be claimed."""
+        return os.path.lexists(self._layout.object(identity)) or is_free(self._layout.partial(identity))
+
+    def arrived(self, slot: SlotFile, size_bytes: int) -> None:
         """Bytes came into a slot."""
         if size_bytes:
+            if slot.item.size_bytes >= 0:
+                with self._lock:
+                    self._unallocated_bytes -= size_bytes
             self._report.arrived(size_bytes)
 
-    def whole(self, slot: SlotFile, size_bytes: int, sha256: str, checksum: str) -> None:
+    def whole(self, slot: SlotFile, size_bytes: int, digest: str, *, compared: bool) -> None:
         """Give a complete file its names: first in the tree, so that it is never without a tree, then as an object."""
         item = slot.item
         if not self._directory.link(slot.path, path_in_tree(item.path)):
             raise Bug(f"the file of {item.key!r} was removed from {slot.path} while it was fetched")
         os.rename(slot.path, self._layout.object(slot.identity))
         seconds = time.monotonic() - slot.seconds_at_start
-        self._record.add(item, slot.identity, size_bytes, sha256=sha256, checksum=checksum, seconds=seconds)
+        self._record.add(item, slot.identity, size_bytes, digest=digest, seconds=seconds)
         with self._lock:
-            self._count(item, size_bytes, check_of(item, sha256, checksum))
+            self._count(item, size_bytes, check_of(item, digest if compared else ""))
             self.fetched_objects += 1
             self.fetched_bytes += size_bytes
-            if not slot.resumed:
-                self._unallocated_bytes -= max(item.size_bytes, 0)
         self._promise.fill(size_bytes)
         self._report.whole(item)
 
@@ -227,9 +246,3 @@ class Growing:
             return os.stat(self._layout.partial(identity)).st_blocks * 512
         except FileNotFoundError:
             return 0
-
-    def _allocate(self, slot: SlotFile) -> None:
-        missing_bytes = slot.item.size_bytes - self._allocated(slot.identity)
-        slot.allocate()
-        with self._lock:
-            self._unallocated_bytes -= missing_bytes

@@ -17,19 +17,21 @@ from typing import Any
 from gadus.core.manifest import Item
 
 _BUFFERED_LINES = 500
+_SHA256 = "sha256:"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def check_of(item: Item, sha256: str = "", checksum: str = "") -> str:
+def check_of(item: Item, digest: str = "") -> str:
     """
     What an object was checked against when it came, in words: the strongest thing.
 
-    `sha256` and `checksum` are what its bytes came to. Of one that was in the cache only what its name holds is known.
+    `digest` is what its bytes came to, when that was compared with what the service says. Of an object that was in the cache
+    only what its name holds is known.
     """
-    if item.sha256:
+    if item.sha256 or digest.startswith(_SHA256):
         return "SHA-256"
-    if sha256 or checksum:
-        return (checksum.partition(":")[0] or "sha256").upper()
+    if digest:
+        return digest.partition(":")[0].upper()
     return "version" if item.version_id else "size and ETag" if item.etag else "size"
 
 
@@ -48,8 +50,7 @@ class Recording:
         identity: str,
         size_bytes: int,
         *,
-        sha256: str = "",
-        checksum: str = "",
+        digest: str = "",
         seconds: float | None = None,
     ) -> None:
         """One more object is in the tree; it was fetched when it took `seconds`, and was in the cache otherwise."""
@@ -58,10 +59,10 @@ class Recording:
             line["etag"] = item.etag
         if item.version_id:
             line["version_id"] = item.version_id
-        if sha256 or item.sha256:
-            line["sha256"] = sha256 or item.sha256
-        if checksum or item.checksum:
-            line["checksum"] = checksum or item.checksum
+        if sha256 := item.sha256 or (digest.removeprefix(_SHA256) if digest.startswith(_SHA256) else ""):
+            line["sha256"] = sha256
+        if checksum := item.checksum or ("" if digest.startswith(_SHA256) else digest):
+            line["checksum"] = checksum
         line["object"] = identity
         if seconds is None:
             line["came"] = "cache"

@@ -9,7 +9,6 @@ process at a time fetches an object, and a file whose lock is free belongs to no
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import stat
@@ -23,7 +22,7 @@ from gadus.core.errors import Bug
 from gadus.core.manifest import Item
 
 from .layout import Layout
-from .stretches import Journal, Stretches
+from .stretches import Journal
 
 RESUMED_FROM_BYTES = 8 << 20
 """Larger objects are continued after a kill; smaller ones are fetched anew, which costs less than a journal."""
@@ -33,10 +32,13 @@ _TRIES = 1000
 class Keeper(Protocol):
     """Who gets the slots of one growing tree."""
 
-    def arrived(self, size_bytes: int) -> None:
-        """So many more bytes are in files."""
+    def claim(self, slot: SlotFile) -> int | None:
+        """The slot's open file, held by this process; None when there is nothing to do."""
 
-    def whole(self, slot: SlotFile, size_bytes: int, sha256: str, checksum: str) -> None:
+    def arrived(self, slot: SlotFile, size_bytes: int) -> None:
+        """So many more bytes are in the slot's file."""
+
+    def whole(self, slot: SlotFile, size_bytes: int, digest: str, *, compared: bool) -> None:
         """The slot's file is complete and read-only: give it its names."""
 
     def let_go(self, slot: SlotFile) -> None:
@@ -44,32 +46,50 @@ class Keeper(Protocol):
 
 
 class SlotFile:
-    """A `contracts.Slot`: what is written into it is the file ``partial/<identity>``, which this process has claimed."""
+    """A `contracts.Slot`: what is written into it is the file ``partial/<identity>``, once this process has claimed that."""
 
-    def __init__(self, keeper: Keeper, layout: Layout, item: Item, identity: str, handle: int) -> None:
+    __slots__ = (
+        "_handle",
+        "_here_bytes",
+        "_journal",
+        "_keeper",
+        "_layout",
+        "_lock",
+        "identity",
+        "item",
+        "path",
+        "resumed",
+        "resumed_bytes",
+        "seconds_at_start",
+    )
+
+    def __init__(self, keeper: Keeper, layout: Layout, item: Item, identity: str) -> None:
         self.item = item
         self.identity = identity
         self.path = layout.partial(identity)
-        self.seconds_at_start = time.monotonic()
+        self.resumed = is_resumed(item)
+        self.resumed_bytes = 0
+        self.seconds_at_start = 0.0
         self._keeper = keeper
-        self._handle = handle
-        self._journal_path = layout.journal(identity)
+        self._layout = layout
+        self._handle = -1
+        self._here_bytes = 0
         self._journal: Journal | None = None
         self._lock = threading.Lock()
-        self.resumed = is_resumed(item)
-        if self.resumed:
-            self._journal = Journal(self._journal_path, os.fstat(handle), item.size_bytes)
-        self._here = self._journal.stretches if self._journal else Stretches()
-        self.resumed_bytes = self._here.size_bytes
 
-    def allocate(self) -> None:
-        """Take the room on the disk for a large object now, in as few pieces as possible."""
-        try:
-            os.posix_fallocate(self._handle, 0, self.item.size_bytes)
-        except OSError as exc:
-            # Some file systems cannot; then a full disk shows later.
-            if exc.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-                raise
+    def claim(self) -> bool:
+        """Hold the file, if that is free and the object not here by now."""
+        self.seconds_at_start = time.monotonic()
+        handle = self._keeper.claim(self)
+        if handle is None:
+            return False
+        self._handle = handle
+        return True
+
+    def read_journal(self, handle: int) -> None:
+        """Find out what an earlier process has left in the file."""
+        self._journal = Journal(self._layout.journal(self.identity), os.fstat(handle), self.item.size_bytes)
+        self._here_bytes = self.resumed_bytes = self._journal.stretches.size_bytes
 
     @property
     def handle(self) -> int:
@@ -81,44 +101,44 @@ class SlotFile:
     @property
     def missing(self) -> Sequence[tuple[int, int]]:
         """The stretches that are not here yet."""
-        if self.item.size_bytes < 0:
-            return [(0, -1)]
+        if self._journal is None:
+            return [(0, self.item.size_bytes)] if self.item.size_bytes else []
         with self._lock:
-            return self._here.missing(self.item.size_bytes)
+            return self._journal.stretches.missing(self.item.size_bytes)
 
     def wrote(self, offset: int, end: int) -> None:
         """The bytes from `offset` to `end` are in the file."""
         with self._lock:
-            new_bytes = self._journal.add(offset, end) if self._journal else self._here.add(offset, end)
-        self._keeper.arrived(new_bytes)
+            # A small object comes from its beginning; when it is begun anew, the same bytes come twice.
+            new_bytes = self._journal.add(offset, end) if self._journal else max(0, end - self._here_bytes)
+            self._here_bytes += new_bytes
+        self._keeper.arrived(self, new_bytes)
 
-    def whole(self, *, sha256: str = "", checksum: str = "") -> None:
+    def whole(self, digest: str = "", *, compared: bool = False) -> None:
         """The object is complete: it is shown under its names. Raises Bug when that cannot be."""
         size_bytes = os.fstat(self.handle).st_size
         wanted_bytes = self.item.size_bytes if self.item.size_bytes >= 0 else size_bytes
-        if size_bytes != wanted_bytes or (self._journal and self._here.size_bytes != size_bytes):
-            raise Bug(f"{self.item.key!r} was called whole with {self._here.size_bytes} of {wanted_bytes} bytes")
-        if self._here.size_bytes < size_bytes:
-            self._keeper.arrived(size_bytes - self._here.size_bytes)
+        if size_bytes != wanted_bytes or (self._journal and self._here_bytes != size_bytes):
+            raise Bug(f"{self.item.key!r} was called whole with {self._here_bytes} of {wanted_bytes} bytes")
         os.fchmod(self.handle, 0o444)
-        self._keeper.whole(self, size_bytes, sha256, checksum)
+        self._keeper.whole(self, size_bytes, digest, compared=compared)
         if self._journal:
             with suppress(FileNotFoundError):
-                os.unlink(self._journal_path)
+                os.unlink(self._layout.journal(self.identity))
         self._close()
 
     def spoil(self) -> None:
         """What is in the file is not the object: it is removed."""
-        self._keeper.arrived(-self._here.size_bytes)
+        self._keeper.arrived(self, -self._here_bytes)
         self._remove()
 
     def abandon(self) -> int:
         """Nobody fills the slot any more: a large object stays to be continued, anything else goes. Returns the bytes kept."""
         if self._handle < 0:
             return 0
-        if self._journal and self._here.size_bytes:
+        if self._journal and self._here_bytes:
             self._close()
-            return self._here.size_bytes
+            return self._here_bytes
         self._remove()
         return 0
 
@@ -129,7 +149,7 @@ class SlotFile:
 
     def _remove(self) -> None:
         # The journal first: it must never be there for a file that is not.
-        for path in (self._journal_path, self.path) if self._journal else (self.path,):
+        for path in (self._layout.journal(self.identity), self.path) if self._journal else (self.path,):
             with suppress(FileNotFoundError):
                 os.unlink(path)
         self._close()
@@ -178,6 +198,29 @@ def claim(path: str, *, resumed: bool) -> int | None:
                 os.unlink(path)
         os.close(handle)
     raise Bug(f"{path} cannot be claimed: it is always another file")
+
+
+def is_free(path: str) -> bool:
+    """Whether the file may be claimed just now; only a hint."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def remove_claimed(path: str, handle: int) -> None:
+    """Let go of a claimed file that is not needed."""
+    for name in (f"{path}.parts", path):
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+    os.close(handle)
 
 
 def _opened(path: str) -> int | None:
