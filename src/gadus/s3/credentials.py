@@ -11,13 +11,13 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import botocore.session
-from botocore.exceptions import BotoCoreError
 
 from gadus.core.errors import InputUnreadable
 
@@ -25,8 +25,6 @@ LOOKED_IN = "environment, ~/.aws files, web identity, container and instance met
 
 ABSENCE_HOLDS_SECONDS = 30.0
 """Credentials may appear while a process lives; asking every time would wait for instance metadata every time."""
-_FROZEN_HOLDS = timedelta(minutes=1)
-"""How long the moving of bytes may use refreshable credentials before it asks again; a refresh comes minutes before expiry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,11 @@ class Credentials:
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     token: str | None = field(repr=False, default=None)
-    until: datetime | None = None
-    """When to ask for them again; None for keys that never change."""
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        """Everything that makes them what they are."""
+        return self.access_key, self.secret_key, self.token or ""
 
 
 class Chain:
@@ -45,9 +46,9 @@ class Chain:
 
     def __init__(self, *, absence_holds_seconds: float = ABSENCE_HOLDS_SECONDS) -> None:
         self._absence_holds_seconds = absence_holds_seconds
-        self._session = botocore.session.Session()
         self._lock = threading.Lock()
         self._found: Any = None
+        self._last: Credentials | None = None
         self._absent_since = float("-inf")
 
     async def credentials(self) -> Credentials | None:
@@ -56,18 +57,16 @@ class Chain:
 
     def credentials_now(self) -> Credentials | None:
         """The same for a caller in a thread of its own: may wait for the network."""
+        found = self._found
+        if isinstance(found, Credentials):
+            return found
         with self._lock:
-            try:
-                return self._ask()
-            except BotoCoreError as exc:
-                raise InputUnreadable(
-                    f"the AWS credentials cannot be used: {exc}", hint="check AWS_PROFILE and the files in ~/.aws"
-                ) from exc
+            return self._ask()
 
     def default_region(self) -> str:
         """The region of the environment or profile; "" when there is none."""
         # botocore does not read AWS_REGION, which most other SDKs prefer.
-        return os.environ.get("AWS_REGION") or self._config("region")
+        return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or self._config("region")
 
     def default_endpoint(self) -> str:
         """The service that the environment names in place of AWS; "" when there is none."""
@@ -75,34 +74,71 @@ class Chain:
 
     def ca_bundle(self) -> Path | None:
         """The certificate authorities to trust in place of the system's."""
-        path = self._config("ca_bundle")
+        path = os.environ.get("AWS_CA_BUNDLE") or self._config("ca_bundle")
         return Path(path) if path else None
 
     def _config(self, name: str) -> str:
-        try:
+        if not _has_files():
+            return ""
+        with _named("configuration"):
             return self._session.get_config_variable(name) or ""
-        except BotoCoreError as exc:
-            raise InputUnreadable(
-                f"the AWS configuration cannot be used: {exc}", hint="check AWS_PROFILE and the files in ~/.aws"
-            ) from exc
 
     def _ask(self) -> Credentials | None:
         if self._found is None:
             if time.monotonic() - self._absent_since < self._absence_holds_seconds:
                 return None
-            self._found = self._session.get_credentials()
+            self._found = _in_environment()
+            if self._found is None:
+                with _named("credentials"):
+                    self._found = self._session.get_credentials()
             if self._found is None:
                 self._absent_since = time.monotonic()
                 return None
-        frozen = self._found.get_frozen_credentials()
-        _check_letters(frozen.access_key, frozen.secret_key, frozen.token or "")
-        changing = hasattr(self._found, "refresh_needed")
-        return Credentials(
-            access_key=frozen.access_key,
-            secret_key=frozen.secret_key,
-            token=frozen.token or None,
-            until=datetime.now(UTC) + _FROZEN_HOLDS if changing else None,
-        )
+        if isinstance(self._found, Credentials):
+            return self._found
+        # Renewed by itself some minutes before it expires; mostly it is the same again.
+        with _named("credentials"):
+            frozen = self._found.get_frozen_credentials()
+        keys = (frozen.access_key, frozen.secret_key, frozen.token or "")
+        if self._last is None or self._last.keys != keys:
+            self._last = _checked(*keys)
+        return self._last
+
+    @cached_property
+    def _session(self) -> Any:
+        # Not at the top: it takes a tenth of a second, and with keys and region in the environment nobody needs it.
+        return import_module("botocore.session").Session()
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Give the chain's own words, should it fail."""
+    try:
+        yield
+    except import_module("botocore.exceptions").BotoCoreError as exc:
+        raise InputUnreadable(
+            f"the AWS {what} cannot be used: {exc}", hint="check AWS_PROFILE and the files in ~/.aws"
+        ) from exc
+
+
+def _has_files() -> bool:
+    """Whether there is anything besides the environment to read settings from."""
+    places = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+    named = any(name in os.environ for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
+    return named or any(Path(os.environ.get(name) or usual).expanduser().exists() for name, usual in places)
+
+
+def _in_environment() -> Credentials | None:
+    """The keys that the environment gives, which come first in the chain; None when they are not there or change."""
+    access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", "")
+    if not (access_key and secret_key) or "AWS_CREDENTIAL_EXPIRATION" in os.environ:
+        return None
+    return _checked(access_key, secret_key, os.environ.get("AWS_SESSION_TOKEN") or os.environ.get("AWS_SECURITY_TOKEN") or "")
+
+
+def _checked(access_key: str, secret_key: str, token: str) -> Credentials:
+    _check_letters(access_key, secret_key, token)
+    return Credentials(access_key=access_key, secret_key=secret_key, token=token or None)
 
 
 def _check_letters(access_key: str, secret_key: str, token: str) -> None:

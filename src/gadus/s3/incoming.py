@@ -11,7 +11,7 @@ from gadus.core.errors import Bug, ChecksumMismatch, GadusError, StorageUnavaila
 
 from .digest import Digest, expected_of
 from .hashing import Hashing
-from .parts import PART_BYTES, Part
+from .parts import PART_BYTES, SMALL_BYTES, Part
 
 if TYPE_CHECKING:
     from .transfer import Transfer
@@ -138,29 +138,46 @@ def _bare(etag: str) -> str:
 class Beginning:
     """The first thing to do for an object: hold its file, see what is missing, and fetch the first part of that."""
 
+    __slots__ = ("_first", "_slot", "_transfer", "small")
+
     def __init__(self, transfer: Transfer, slot: Slot) -> None:
+        self.small = slot.item.size_bytes <= SMALL_BYTES
         self._transfer = transfer
-        self._slot = slot
+        self._slot: Slot | None = slot
+        self._first: Part | None = None
+
+    def launch(self) -> None:
+        """Begin with the object, and send the request for its first part."""
+        self._begin()
+        if self._first is not None:
+            self._first.launch()
 
     def run(self, buffer: memoryview) -> None:
-        """Begin with the object. How it ended is told to the transfer."""
-        transfer = self._transfer
-        if not transfer.begins(self):
-            return
-        failure: Exception | None = Bug(f"the transfer of {self._slot.item.key!r} ended in a way that nobody foresaw")
-        first: Part | None = None
-        try:
-            if self._slot.claim():
-                file = Incoming(transfer, self._slot)
-                first, *rest = file.parts()
-                transfer.goes_on(file, first, rest)
-            failure = None
-        except OSError as exc:
-            failure = exc
-        finally:
-            transfer.ends(self, failure)
-        if first is not None:
-            first.run(buffer)
+        """Begin with the object, unless that was done, and bring its first part. How it ended is told to the transfer."""
+        if self._slot is not None:
+            self._begin()
+        if self._first is not None:
+            self._first.run(buffer)
 
     def stop(self) -> None:
         """Nothing to stop: it waits for nobody."""
+
+    def _begin(self) -> None:
+        transfer, slot = self._transfer, self._slot
+        self._slot = None
+        if slot is None or not transfer.begins(self):
+            return
+        failure: Exception | None = Bug(f"the transfer of {slot.item.key!r} ended in a way that nobody foresaw")
+        try:
+            if slot.claim():
+                file = Incoming(transfer, slot)
+                first, *rest = file.parts()
+                if transfer.goes_on(file, rest):
+                    self._first = first
+                else:
+                    file.give_up()
+            failure = None
+        except (GadusError, OSError) as exc:
+            failure = exc
+        finally:
+            transfer.ends(self, failure)

@@ -1,8 +1,9 @@
 """
 The threads that move bytes: one set for all inputs of all executions of this process, so that they share one budget.
 
-Each lane has one request in flight and one buffer. Threads, because a blocking read into a buffer takes half the processor
-time of any event loop, and while a lane waits in the kernel the others run.
+Each lane has one buffer, and one request in flight for a large piece. Small ones it takes by the volley: it sends all their
+requests, each on a connection of its own, then reads the answers one after the other. So a few threads keep many requests in
+flight, and do not wait for each other at every turn.
 """
 
 from __future__ import annotations
@@ -19,8 +20,19 @@ IDLE_SECONDS = 5.0
 """A lane that has had no work for so long ends."""
 
 
+VOLLEY = 16
+"""So many small units are taken at once."""
+
+
 class Unit(Protocol):
     """One request's worth of work."""
+
+    @property
+    def small(self) -> bool:
+        """Whether it may be one of a volley."""
+
+    def launch(self) -> None:
+        """Send the request, of a small one; `run` follows. Never raises."""
 
     def run(self, buffer: memoryview) -> None:
         """Do it; `buffer` is this thread's alone until this returns. Never raises."""
@@ -31,6 +43,11 @@ class Queue:
 
     def __init__(self) -> None:
         self.units: deque[Unit] = deque()
+
+    @property
+    def first_is_small(self) -> bool:
+        """Whether there is a first unit, and it is small."""
+        return bool(self.units) and self.units[0].small
 
 
 class Lanes:
@@ -79,52 +96,54 @@ class Lanes:
             self._widen()
 
     def _widen(self) -> None:
-        waiting = sum(len(queue.units) for queue in self._queues)
+        waiting = sum(-(-len(queue.units) // VOLLEY) if queue.first_is_small else len(queue.units) for queue in self._queues)
         wanted = min(waiting, self.pace.limit - self._working)
         if wanted <= 0:
             return
         self._change.notify(wanted)
         for _ in range(min(wanted - self._idle, self.pace.limit - self._lanes)):
             self._lanes += 1
-            self._working += 1
             threading.Thread(target=self._work, name="lane", daemon=True).start()
 
     def _work(self) -> None:
         buffer = memoryview(bytearray(BUFFER_BYTES))
-        try:
-            while (unit := self._next()) is not None:
+        done = 0
+        while units := self._next(done):
+            done = len(units)
+            if done > 1:
+                for unit in units:
+                    unit.launch()
+            for unit in units:
                 unit.run(buffer)
-        except BaseException:
-            # Nobody expects it, but others must not be slower for it.
-            with self._change:
-                self._lanes -= 1
-                self._working -= 1
-            raise
 
-    def _next(self) -> Unit | None:
-        """The next unit for a lane that is done with its last one; None when it is to end."""
+    def _next(self, done: int) -> list[Unit]:
+        """What is next for a lane that is `done` with so many units; nothing when it is to end."""
         with self._change:
-            self._working -= 1
+            self._working -= done
             rested = False
             while True:
-                unit = self._first()
-                if unit is not None:
-                    self._working += 1
-                    return unit
+                units = self._first()
+                if units:
+                    self._working += len(units)
+                    return units
                 # Only now: a unit may have been put while the wait was ending.
                 if rested:
                     self._lanes -= 1
-                    return None
+                    return []
                 self._idle += 1
                 rested = not self._change.wait(self._idle_seconds)
                 self._idle -= 1
 
-    def _first(self) -> Unit | None:
-        """The first unit of the queue whose turn it is; None also when as many run as the pace allows."""
-        if self._working < self.pace.limit:
+    def _first(self) -> list[Unit]:
+        """The first of the queue whose turn it is; nothing also when as many are in flight as the pace allows."""
+        room = min(self.pace.limit - self._working, VOLLEY)
+        if room > 0:
             for _ in range(len(self._queues)):
                 queue = self._queues[0]
                 self._queues.rotate(-1)
                 if queue.units:
-                    return queue.units.popleft()
-        return None
+                    units = [queue.units.popleft()]
+                    while units[0].small and len(units) < room and queue.first_is_small:
+                        units.append(queue.units.popleft())
+                    return units
+        return []

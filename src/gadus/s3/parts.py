@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gadus.core.errors import Bug, GadusError, InputUnreadable, StorageUnavailable
@@ -13,12 +14,14 @@ from .diagnose import changed
 from .digest import Digest, expected_of
 from .listing import quoted
 from .patience import THROTTLED, TRANSIENT, Tries
-from .requests import Answer, Handle
+from .requests import Answer, Exchange, Handle
 
 if TYPE_CHECKING:
     from .incoming import Incoming
     from .response import Response
 
+SMALL_BYTES = 512 << 10
+"""Up to here the answers of a volley fit into the kernel's buffers while they wait to be read."""
 PART_BYTES = 8 << 20
 """Objects up to this size are fetched by one request."""
 _LARGEST_REFUSAL_BYTES = 64 << 10
@@ -44,6 +47,10 @@ class _Passing(Exception):
         self.wish = wish
 
 
+class _Later(Exception):
+    """To be tried again, but not at once."""
+
+
 class Part:
     """The bytes from `offset` to `end` of an object: one request, or more of them when connections break."""
 
@@ -56,22 +63,48 @@ class Part:
         self._digest = file.new_part_digest()
         self._end = end
         self._tries = Tries(file.transfer.bucket.requests.patience)
+        self._launched: tuple[Exchange, float] | None = None
+        self._in_volley = False
+        self._not_before = 0.0
+
+    @property
+    def small(self) -> bool:
+        """Whether it may be one of a volley: its answer then waits while others are read. Once it failed, it is alone."""
+        return not self._not_before and self._end - self._start <= SMALL_BYTES
+
+    def launch(self) -> None:
+        """Send the request; the answer is read when this is run."""
+        if self._offset == self._end or self.file.transfer.ended.is_set():
+            return
+        self._in_volley = True
+        # What keeps it from being sent is met again, and told, when it is run.
+        with suppress(GadusError):
+            self._launched = self._exchange(), time.monotonic()
+            self._launched[0].send()
 
     def run(self, buffer: memoryview) -> None:
         """Bring the bytes into the file. How it ended is told to the transfer."""
         transfer = self.file.transfer
         if not transfer.begins(self):
+            if self._launched is not None:
+                self._launched[0].drop()
             return
         failure: Exception | None = Bug(f"the transfer of {self.file.slot.item.key!r} ended in a way that nobody foresaw")
+        later = False
         try:
             self._bring(buffer)
             if not transfer.ended.is_set():
                 self.file.part_is_done(self._start, self._end - self._start, self._digest)
             failure = None
+        except _Later:
+            later = True
         except (GadusError, Refused, OSError) as exc:
             failure = exc
         finally:
-            transfer.ends(self, failure)
+            if later:
+                transfer.puts_back(self)
+            else:
+                transfer.ends(self, failure)
 
     def stop(self) -> None:
         """End what is waited for."""
@@ -80,6 +113,8 @@ class Part:
     def _bring(self, buffer: memoryview) -> None:
         """Fetch the part; after a broken or stalled connection, what is missing of it."""
         transfer = self.file.transfer
+        if self._not_before:
+            transfer.ended.wait(max(0.0, self._not_before - time.monotonic()))
         while self._offset < self._end and not transfer.ended.is_set():
             before = self._offset
             try:
@@ -93,13 +128,38 @@ class Part:
                 pause = self._tries.seconds_until_next(status, wish)
                 if pause is None:
                     raise self._given_up(exc) from exc
-                transfer.ended.wait(pause)
+                self._wait(pause)
             else:
                 if transfer.pace.done(self._offset - before):
                     transfer.widen()
 
+    def _wait(self, seconds: float) -> None:
+        if self._in_volley:
+            # The others of the volley wait for this lane to read their answers.
+            self._in_volley = False
+            self._not_before = time.monotonic() + seconds
+            raise _Later
+        self.file.transfer.ended.wait(seconds)
+
     def _fetch(self, buffer: memoryview) -> None:
         """One request for what is missing."""
+        item = self.file.slot.item
+        location = self.file.transfer.bucket.location
+        exchange, asked_at = self._launched or (self._exchange(), time.monotonic())
+        self._launched = None
+        with exchange as response:
+            self._check_status(response, asked_at)
+            passed_over = self._offset - self._start_of(response)
+            digest = self._digest_of(response)
+            while got := response.read_into(buffer):
+                skipped = min(passed_over, got)
+                passed_over -= skipped
+                self._write(buffer[skipped:got], digest, comes_whole=response.status == 200)
+        if self._offset < self._end:
+            raise StorageUnavailable(f"{location.endpoint} sent {self._end - self._offset} bytes too few of {item.key!r}")
+
+    def _exchange(self) -> Exchange:
+        """The request for what is missing."""
         item = self.file.slot.item
         if self.file.in_one and not self.file.can_continue:
             self._offset = 0
@@ -110,21 +170,7 @@ class Part:
             headers["x-amz-checksum-mode"] = "ENABLED"
         query = f"versionId={quoted(item.version_id)}" if item.version_id else ""
         bucket = self.file.transfer.bucket
-        asked_at = time.monotonic()
-        with bucket.requests.exchange(
-            bucket.location, "GET", item.key, query=query, headers=headers, handle=self.handle
-        ) as response:
-            self._check_status(response, asked_at)
-            passed_over = self._offset - self._start_of(response)
-            digest = self._digest_of(response)
-            while got := response.read_into(buffer):
-                skipped = min(passed_over, got)
-                passed_over -= skipped
-                self._write(buffer[skipped:got], digest, comes_whole=response.status == 200)
-        if self._offset < self._end:
-            raise StorageUnavailable(
-                f"{bucket.location.endpoint} sent {self._end - self._offset} bytes too few of {item.key!r}"
-            )
+        return bucket.requests.exchange(bucket.location, "GET", item.key, query=query, headers=headers, handle=self.handle)
 
     def _check_status(self, response: Response, asked_at: float) -> None:
         if response.status in (200, 206):

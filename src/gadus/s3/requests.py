@@ -7,11 +7,11 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import TracebackType
 
 from gadus.core.errors import InputUnreadable, StorageUnavailable
 
@@ -110,7 +110,6 @@ class Requests:
                     return answer
             await asyncio.sleep(pause)
 
-    @contextmanager
     def exchange(
         self,
         location: Location,
@@ -120,40 +119,34 @@ class Requests:
         query: str = "",
         headers: Mapping[str, str],
         handle: Handle | None = None,
-    ) -> Iterator[Response]:
-        """
-        One request, tried once; blocks. The body is the caller's to read, within the block.
-
-        Raises StorageUnavailable, also for what breaks while the body is read, and InputUnreadable.
-        """
-        handle = handle or Handle()
+    ) -> Exchange:
+        """One request, to be sent. Raises InputUnreadable when it cannot be prepared."""
         origin, path, complete = self._prepared(location, method, key, query, headers)
-        target = f"{path}?{query}" if query else path
-        connection = self._connection(origin)
-        response = None
-        try:
-            handle.on(connection)
-            try:
-                response = connection.ask(method, target, complete)
-            except Broken as broken:
-                if not broken.reused or handle.ended:
-                    raise
-                # It had been closed while nobody looked; nothing was answered, so asking again is safe.
+        return Exchange(self, location, origin, method, f"{path}?{query}" if query else path, complete, handle or Handle())
+
+    def connection(self, origin: Origin, *, new: bool = False) -> Connection:
+        """A connection to use alone: the idle one that was used last, or a new one."""
+        with self._lock:
+            idle = self._idle.get(origin)
+            while idle and not new:
+                since, connection = idle.pop()
+                if time.monotonic() - since < _IDLE_SECONDS:
+                    return connection
                 connection.close()
-                connection = Connection(origin, self._trusted(origin), self.patience.stall_seconds)
-                handle.on(connection)
-                response = connection.ask(method, target, complete)
-        except (Broken, OSError) as exc:
-            raise unreachable(location, origin, exc) from exc
-        else:
-            # An OSError of the caller's own, e.g. of a full disk, is not the connection's.
-            try:
-                yield response
-            except Broken as exc:
-                raise unreachable(location, origin, exc) from exc
-        finally:
-            handle.on(None)
-            self._put_back(origin, connection, response)
+        return Connection(origin, self._trusted(origin), self.patience.stall_seconds)
+
+    def put_back(self, origin: Origin, connection: Connection, response: Response | None) -> None:
+        """Keep a connection for the next request, if its last answer was read to the end."""
+        if response is None or not (response.over and response.keeps):
+            connection.close()
+            return
+        now = time.monotonic()
+        with self._lock:
+            idle = self._idle.setdefault(origin, deque())
+            idle.append((now, connection))
+            # The one used last is taken first, so those at the other end were not needed for long.
+            while now - idle[0][0] > _IDLE_SECONDS:
+                idle.popleft()[1].close()
 
     async def in_thread(self, work: Callable[[Handle], Answer]) -> Answer:
         """What `work` gives, run in a thread; when this is cancelled, its handle is ended."""
@@ -202,29 +195,6 @@ class Requests:
         asked["user-agent"] = "gadus"
         return origin, path, asked
 
-    def _connection(self, origin: Origin) -> Connection:
-        """An idle connection, the one used last, or a new one."""
-        with self._lock:
-            idle = self._idle.get(origin)
-            while idle:
-                since, connection = idle.pop()
-                if time.monotonic() - since < _IDLE_SECONDS:
-                    return connection
-                connection.close()
-        return Connection(origin, self._trusted(origin), self.patience.stall_seconds)
-
-    def _put_back(self, origin: Origin, connection: Connection, response: Response | None) -> None:
-        if response is None or not (response.over and response.keeps):
-            connection.close()
-            return
-        now = time.monotonic()
-        with self._lock:
-            idle = self._idle.setdefault(origin, deque())
-            idle.append((now, connection))
-            # The one used last is taken first, so those at the other end were not needed for long.
-            while now - idle[0][0] > _IDLE_SECONDS:
-                idle.popleft()[1].close()
-
     def _trusted(self, origin: Origin) -> ssl.SSLContext | None:
         if not origin.tls:
             return None
@@ -239,3 +209,97 @@ class Requests:
                         hint="AWS_CA_BUNDLE, or ca_bundle in ~/.aws/config, names a file of certificates in PEM form",
                     ) from exc
             return self._trust
+
+
+class Exchange:
+    """
+    One request and its answer, tried once; blocks. As a context manager it gives the answer, whose body is the caller's to read.
+
+    Raises StorageUnavailable there, also for what breaks while the body is read, and InputUnreadable.
+    """
+
+    __slots__ = (
+        "_complete",
+        "_connection",
+        "_failure",
+        "_handle",
+        "_location",
+        "_method",
+        "_origin",
+        "_requests",
+        "_response",
+        "_target",
+    )
+
+    def __init__(
+        self,
+        requests: Requests,
+        location: Location,
+        origin: Origin,
+        method: str,
+        target: str,
+        complete: Mapping[str, str],
+        handle: Handle,
+    ) -> None:
+        self._requests = requests
+        self._location = location
+        self._origin = origin
+        self._method = method
+        self._target = target
+        self._complete = complete
+        self._handle = handle
+        self._connection: Connection | None = None
+        self._response: Response | None = None
+        self._failure: Exception | None = None
+
+    def send(self) -> None:
+        """Send the request now, and read its answer later; what goes wrong is raised then."""
+        try:
+            self._send(self._requests.connection(self._origin))
+        except (Broken, OSError) as exc:
+            self._failure = exc
+
+    def drop(self) -> None:
+        """Nobody wants the answer."""
+        self._handle.on(None)
+        if self._connection is not None:
+            self._requests.put_back(self._origin, self._connection, self._response)
+            self._connection = None
+
+    def __enter__(self) -> Response:
+        if self._connection is None and self._failure is None:
+            self.send()
+        try:
+            try:
+                self._response = self._answer()
+            except Broken as broken:
+                if not broken.reused or self._handle.ended:
+                    raise
+                # It had been closed while nobody looked; nothing was answered, so asking again is safe.
+                self.drop()
+                self._failure = None
+                self._send(self._requests.connection(self._origin, new=True))
+                self._response = self._answer()
+        except (Broken, OSError) as exc:
+            self.drop()
+            raise unreachable(self._location, self._origin, exc) from exc
+        return self._response
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self._response = None
+        self.drop()
+        # An OSError is the caller's own, e.g. of a full disk.
+        if isinstance(error, Broken):
+            raise unreachable(self._location, self._origin, error) from error
+
+    def _send(self, connection: Connection) -> None:
+        self._connection = connection
+        self._handle.on(connection)
+        connection.send(self._method, self._target, self._complete)
+
+    def _answer(self) -> Response:
+        if self._failure is not None:
+            raise self._failure
+        assert self._connection is not None
+        return self._connection.answer(self._method)

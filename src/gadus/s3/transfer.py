@@ -20,7 +20,7 @@ from gadus.contracts import Slot
 from .bucket import Bucket
 from .diagnose import Question, explain
 from .incoming import Beginning, Incoming
-from .lanes import Lanes
+from .lanes import VOLLEY, Lanes
 from .listing import quoted
 from .parts import Part, Refused
 
@@ -61,6 +61,8 @@ class Transfer:
         self._lanes = lanes
         self._loop = loop
         self._queue = lanes.open()
+        self._taken: list[Beginning] = []
+        """Not put yet: lanes take small ones many at a time."""
         self._lock = threading.Lock()
         self._open = 0
         """Units put and not done."""
@@ -78,14 +80,18 @@ class Transfer:
 
     async def take(self, slot: Slot) -> None:
         """Begin with one more object; returns when there is room for the next."""
-        with self._lock:
-            self._open += 1
-        self._lanes.put(self._queue, [Beginning(self, slot)])
+        self._taken.append(Beginning(self, slot))
+        if len(self._taken) >= VOLLEY:
+            self._put_taken()
+        elif len(self._taken) == 1:
+            # As soon as the next slot is long in coming.
+            self._loop.call_soon(self._put_taken)
         if self._open > self.pace.limit + _AHEAD:
             await self._until_open(self.pace.limit + _AHEAD // 2)
 
     async def finish(self) -> None:
         """Wait until every object is whole."""
+        self._put_taken()
         await self._until_open(0)
 
     async def mind(self) -> NoReturn:
@@ -129,14 +135,26 @@ class Transfer:
         with self._lock:
             self._followed.discard(file)
 
-    def goes_on(self, file: Incoming, first: Part, rest: Sequence[Part]) -> None:
-        """The parts of an object are known; the lane that found out brings the first one itself."""
+    def goes_on(self, file: Incoming, rest: Sequence[Part]) -> bool:
+        """An object has this many parts but one, which the lane that asks brings itself; False when nobody wants it any more."""
         with self._lock:
+            if self.ended.is_set():
+                return False
             self._open += 1 + len(rest)
             if file.followed:
                 self._followed.add(file)
-        # What follows stands in the queue before objects that were found later, in the order of the file.
+        # Before objects that were found later, in the order of the file.
         self._lanes.put_first(self._queue, rest)
+        return True
+
+    def puts_back(self, part: Part) -> None:
+        """A lane could not bring `part` now: it is to be tried again by any."""
+        with self._lock:
+            self._running.discard(part)
+            if self.ended.is_set():
+                self._loop.call_soon_threadsafe(self._moved.set)
+                return
+        self._lanes.put(self._queue, [part])
 
     def begins(self, part: Part | Beginning) -> bool:
         """A lane takes `part` up; False when nobody wants it any more."""
@@ -163,6 +181,13 @@ class Transfer:
                 self._loop.call_soon_threadsafe(self._trouble.set)
             if moved:
                 self._loop.call_soon_threadsafe(self._moved.set)
+
+    def _put_taken(self) -> None:
+        if self._taken and not self.ended.is_set():
+            taken, self._taken = self._taken, []
+            with self._lock:
+                self._open += len(taken)
+            self._lanes.put(self._queue, taken)
 
     async def _until_open(self, most: int) -> None:
         while True:

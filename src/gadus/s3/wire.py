@@ -7,6 +7,7 @@ connection then gets a `Broken`.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import struct
@@ -19,6 +20,7 @@ from .response import Broken, Response
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 30.0
 """A connection that brings nothing for so long is given up, unless its maker says otherwise."""
+_HEADER = re.compile(r"^([^:\r\n]+):[ \t]*([^\r\n]*)", re.MULTILINE)
 _LARGEST_HEAD_BYTES = 64 << 10
 _MOST_ANNOUNCEMENTS = 16
 _HEAD_BYTES = 8 << 10
@@ -75,6 +77,11 @@ class Connection:
 
     def ask(self, method: str, target: str, headers: Mapping[str, str]) -> Response:
         """Send a request without a body and read the head of its answer. Raises Broken, ssl.SSLError, OSError."""
+        self.send(method, target, headers)
+        return self.answer(method)
+
+    def send(self, method: str, target: str, headers: Mapping[str, str]) -> None:
+        """Send a request without a body. Raises Broken, ssl.SSLError, OSError."""
         if self._socket is None:
             self._connect()
         assert self._socket is not None
@@ -82,15 +89,21 @@ class Connection:
         if self.origin.proxy and not self.origin.tls:
             target = f"http://{self.origin.name}{target}"
             lines += self._proxy_authorization()
-        reused = self._served > 0
         try:
             self._socket.sendall(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
+        except (BlockingIOError, TimeoutError) as exc:
+            raise Broken(f"nothing could be sent for {self.stall_seconds:g} seconds") from exc
+        except OSError as exc:
+            raise Broken(f"the connection was cut: {exc.strerror or exc}", reused=self._served > 0) from exc
+
+    def answer(self, method: str) -> Response:
+        """The head of the answer to what was sent. Raises Broken, ssl.SSLError, OSError."""
+        reused = self._served > 0
+        try:
             return self._read_head(method)
         except Broken as broken:
             broken.reused = reused and not self._held
             raise
-        except (BlockingIOError, TimeoutError) as exc:
-            raise Broken(f"nothing could be sent for {self.stall_seconds:g} seconds") from exc
         except OSError as exc:
             raise Broken(f"the connection was cut: {exc.strerror or exc}", reused=reused) from exc
 
@@ -185,15 +198,12 @@ class Connection:
         raise Broken("the answer is announced again and again, and never comes")
 
     def _response(self, method: str, head: bytes) -> Response:
-        first, *lines = head.decode("latin-1").split("\r\n")
+        first, _, lines = head.decode("latin-1").partition("\r\n")
         version, _, rest = first.partition(" ")
         status = rest[:3]
         if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit()):
             raise Broken(f"the answer is not HTTP: {first[:40]!r}")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
+        headers = {name.lower(): value.rstrip() for name, value in _HEADER.findall(lines)}
         wish = headers.get("connection", "").lower()
         keeps = wish != "close" if version == "HTTP/1.1" else wish == "keep-alive"
         bodiless = method in ("HEAD", "CONNECT") or int(status) in _NO_BODY or status[0] == "1"
