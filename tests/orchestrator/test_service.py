@@ -3,84 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import Watching, leftovers, s3_input, spec
 
-from faultproxy import FaultProxy, slow_down
-from gadus.config import Settings, settings_from
+from faultproxy import FaultProxy, internal_error
+from gadus.config import Settings
 from gadus.contracts import Stream
 from gadus.core.errors import Conflict, InvalidSpec
-from gadus.core.job import Execution, Job, Phase, State
+from gadus.core.job import Phase, State
 from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
 from s3_server import Bucket
-
-PROBE = Path(__file__).parent.parent / "engines/wasm_programs/probe.wasm"
-
-
-def spec(*arguments: str, inputs: tuple[dict[str, Any], ...] = (), count: int = 1, **task: Any) -> JobSpec:
-    module = f"data:application/wasm;base64,{base64.b64encode(PROBE.read_bytes()).decode()}"
-    engine = {"EntryModule": {"Source": {"Type": "inline", "Params": {"URL": module}}, "Target": "/module"}}
-    main = {
-        "Name": "main",
-        "Engine": {"Type": "wasm", "Params": {**engine, "Parameters": list(arguments)}},
-        "InputSources": list(inputs),
-        **task,
-    }
-    return JobSpec.model_validate({"Type": "batch", "Count": count, "Tasks": [main]})
-
-
-class Watching:
-    """A watcher that remembers, and can be waited for."""
-
-    def __init__(self) -> None:
-        self.said: dict[Stream, bytes] = dict.fromkeys(Stream, b"")
-        self.phases: list[Phase] = []
-        self.jobs: list[Job] = []
-        self.running = asyncio.Event()
-
-    def reporter(self, execution: Execution) -> Watching:
-        assert execution.state is State.RUNNING
-        return self
-
-    def changed(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def phase(self, phase: Phase) -> None:
-        self.phases.append(phase)
-
-    def found(self, *_: Any) -> None: ...
-    def staged(self, *_: Any) -> None: ...
-    def preparing(self, *_: Any) -> None: ...
-    def prepared(self) -> None: ...
-
-    def output(self, stream: Stream, data: bytes) -> None:
-        self.said[stream] += data
-        self.running.set()
-
-
-@pytest.fixture
-def settings() -> Settings:
-    return settings_from()
-
-
-@pytest.fixture
-def service(settings: Settings) -> Iterator[Service]:
-    with open_service(settings) as opened:
-        yield opened
-
-
-def leftovers(settings: Settings) -> list[Path]:
-    """Whatever stands in the directories of work in progress."""
-    work = (settings.executions_dir, settings.cache_dir / "partial", settings.data_dir / "drivers")
-    return [path for directory in work if directory.exists() for path in directory.iterdir()]
 
 
 async def test_a_job_runs_to_its_end_and_its_results_are_kept(service: Service, settings: Settings) -> None:
@@ -91,7 +30,7 @@ async def test_a_job_runs_to_its_end_and_its_results_are_kept(service: Service, 
     assert watching.said == {Stream.STDOUT: b"to stdout", Stream.STDERR: b"to stderr"}
     assert watching.phases == [Phase.STAGING, Phase.RUNNING, Phase.PUBLISHING]
     results = service.results(done, done.executions[0])
-    kept = {path.name: path.read_text() for path in results.iterdir() if path.name != "receipt.json"}
+    kept = {path.name: path.read_text() for path in results.iterdir() if path.is_file() and path.name != "receipt.json"}
     assert kept == {"stdout": "to stdout", "stderr": "to stderr", "exitCode": "0"}
     assert service.find(job.id[:10]) == done
     assert leftovers(settings) == []
@@ -126,7 +65,7 @@ async def test_cancelling_stops_the_job_and_leaves_nothing(service: Service, set
     job = service.submit(spec("forever"))
     watching = Watching()
     driving = asyncio.create_task(service.drive(job.id, watching))
-    await watching.running.wait()
+    await watching.until_running(driving)
     driving.cancel()
     async with asyncio.timeout(2):
         with pytest.raises(asyncio.CancelledError):
@@ -141,7 +80,7 @@ async def test_another_process_can_stop_a_job(service: Service, settings: Settin
     job = service.submit(spec("forever"))
     watching = Watching()
     driving = asyncio.create_task(service.drive(job.id, watching))
-    await watching.running.wait()
+    await watching.until_running(driving)
     with open_service(settings) as elsewhere:
         elsewhere.stop(job.id, "enough")
     async with asyncio.timeout(5):
@@ -155,7 +94,7 @@ async def test_no_job_is_driven_twice(service: Service, settings: Settings) -> N
     job = service.submit(spec("forever"))
     watching = Watching()
     driving = asyncio.create_task(service.drive(job.id, watching))
-    await watching.running.wait()
+    await watching.until_running(driving)
     with open_service(settings) as elsewhere:
         with pytest.raises(Conflict, match="is being run by another process"):
             await elsewhere.drive(job.id, Watching())
@@ -179,8 +118,7 @@ async def test_every_index_of_a_job_runs_once(service: Service) -> None:
 @pytest.mark.usefixtures("s3_environment")
 async def test_inputs_are_staged_read_only_and_stand_in_the_receipt(service: Service, bucket: Bucket) -> None:
     bucket.put("d/data.txt", b"hello")
-    source = {"Type": "s3", "Params": {"Bucket": bucket.name, "Key": "d/", "Endpoint": bucket.server.endpoint}}
-    inputs = ({"Source": source, "Target": "/inputs"},)
+    inputs = (s3_input(bucket, target="/inputs"),)
     for cached in (False, True):
         job = service.submit(spec("read", "/inputs/data.txt", inputs=inputs))
         watching = Watching()
@@ -191,7 +129,7 @@ async def test_inputs_are_staged_read_only_and_stand_in_the_receipt(service: Ser
         (received,) = outcome.receipt["inputs"]
         assert (received["objects"], received["bytes"]) == (1, 5)
         assert received["fetched_bytes"] == (0 if cached else 5)
-        assert received["verified"] == "size and ETag"
+        assert received["verified"] == {"size and ETag": 1}
     job = service.submit(spec("write", "/inputs/data.txt", "changed", inputs=inputs))
     done = await service.drive(job.id, Watching())
     assert done.executions[0].outcome is not None
@@ -200,8 +138,7 @@ async def test_inputs_are_staged_read_only_and_stand_in_the_receipt(service: Ser
 
 @pytest.mark.usefixtures("s3_environment")
 async def test_an_input_that_is_not_there_fails_the_job_with_its_own_error(service: Service, bucket: Bucket) -> None:
-    source = {"Type": "s3", "Params": {"Bucket": bucket.name, "Key": "no/", "Endpoint": bucket.server.endpoint}}
-    job = service.submit(spec("exit", "0", inputs=({"Source": source, "Target": "/in"},)))
+    job = service.submit(spec("exit", "0", inputs=(s3_input(bucket, "no/"),)))
     done = await service.drive(job.id, Watching())
     assert done.state is State.FAILED
     assert "no object under" in done.message
@@ -212,9 +149,8 @@ async def test_an_input_that_is_not_there_fails_the_job_with_its_own_error(servi
 async def test_a_service_that_comes_back_is_tried_again(service: Service, bucket: Bucket, proxy: FaultProxy) -> None:
     bucket.put("k", b"v")
     # As many refusals as one execution tries by itself: the second execution finds the service well.
-    proxy.add(slow_down(), method="HEAD", key="k", times=5)
-    source = {"Type": "s3", "Params": {"Bucket": bucket.name, "Key": "k", "Endpoint": proxy.server.endpoint}}
-    job = service.submit(spec("read", "/in/k", inputs=({"Source": source, "Target": "/in"},)))
+    proxy.add(internal_error(), method="HEAD", key="k", times=5)
+    job = service.submit(spec("read", "/in/k", inputs=(s3_input(bucket, "k", endpoint=proxy.server.endpoint),)))
     watching = Watching()
     done = await service.drive(job.id, watching)
     assert (done.state, watching.said[Stream.STDOUT]) == (State.COMPLETED, b"v")
@@ -226,7 +162,7 @@ import asyncio, sys
 sys.path[:0] = sys.argv[2:]
 from gadus.config import settings_from
 from gadus.wiring import open_service
-from test_service import Watching, spec
+from driving import Watching, spec
 
 class Saying(Watching):
     def output(self, stream, data):

@@ -33,6 +33,10 @@ def items(count: int, size_bytes: int = 100, etag: str = "1") -> list[Item]:
     return [item(f"{number % 7}/{number:04}", size_bytes, etag) for number in range(count)]
 
 
+def named(letter: str, count: int, size_bytes: int = 100) -> list[Item]:
+    return [item(f"{letter}{number}", size_bytes) for number in range(count)]
+
+
 async def found_in(all_items: Sequence[Item], directories: Sequence[str] = (), page: int = 10) -> AsyncIterator[Found]:
     yield Found(LOCATION, [], directories)
     for start in range(0, len(all_items), page):
@@ -40,26 +44,49 @@ async def found_in(all_items: Sequence[Item], directories: Sequence[str] = (), p
         yield Found(LOCATION, all_items[start : start + page])
 
 
-class Fetching:
-    """A fetch that writes every object from a thread of its own, and remembers their keys."""
+def crc_of(body: bytes) -> str:
+    return as_text(CRC64NVME, update(CRC64NVME, body))
 
-    def __init__(self, body: Callable[[Item], bytes] = body_of) -> None:
+
+def sha256_of(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+async def claimed(slots: AsyncIterator[Slot]) -> Slot:
+    """The next slot, for a fetch that does something else with it than fill it."""
+    slot = await anext(slots)
+    assert slot.claim()
+    return slot
+
+
+class Fetching:
+    """A fetch that writes every object from a thread of its own, and remembers the keys of those that it brought."""
+
+    def __init__(self, body: Callable[[Item], bytes] = body_of, digest: Callable[[bytes], str] = crc_of) -> None:
         self.fetched: list[str] = []
         self._body = body
+        self._digest = digest
 
     async def __call__(self, slots: AsyncIterator[Slot]) -> None:
         async for slot in slots:
             # Not to_thread alone: when cancelled, that leaves a thread behind that goes on to write.
             await finished(self.fill, slot)
 
-    def fill(self, slot: Slot) -> None:
+    def fill(self, slot: Slot) -> bool:
+        """Bring the object, if nobody else does; whether it was so."""
+        if not slot.claim():
+            return False
         body = self._body(slot.item)
         for offset, end in slot.missing:
-            part = body[offset:] if end < 0 else body[offset:end]
-            assert os.pwrite(slot.handle, part, offset) == len(part)
+            part = memoryview(body)[offset : len(body) if end < 0 else end]
+            written = 0
+            # In steps: on a disk that is almost full a write is cut short before one fails.
+            while written < len(part):
+                written += os.pwrite(slot.handle, part[written:], offset + written)
             slot.wrote(offset, offset + len(part))
         self.fetched.append(slot.item.key)
-        slot.whole(sha256=hashlib.sha256(body).hexdigest(), checksum=as_text(CRC64NVME, update(CRC64NVME, body)))
+        slot.whole(self._digest(body), compared=True)
+        return True
 
 
 class Told:

@@ -37,6 +37,8 @@ async def main(root: str, log: str, name: str, count: int, size_bytes: int, seco
     report = Logged(log)
 
     def fill(slot: Slot) -> None:
+        if not slot.claim():
+            return
         report.tell("begin", slot.item.key, *(f"{offset}-{end}" for offset, end in slot.missing))
         body = body_of(slot.item)
         for offset, end in slot.missing:

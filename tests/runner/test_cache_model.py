@@ -13,7 +13,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from staging import LOCATION, Fetching, bodies, body_of, content_of, grow, objects_in, partials_in
+from staging import LOCATION, Fetching, bodies, body_of, claimed, content_of, grow, objects_in, partials_in
 
 from gadus.contracts import Slot
 from gadus.core.errors import DiskFull, StorageUnavailable
@@ -74,7 +74,7 @@ class Machine(RuleBasedStateMachine):
         async def fetch(slots: AsyncIterator[Slot]) -> None:
             for _ in range(after):
                 Fetching().fill(await anext(slots))
-            os.write((await anext(slots)).handle, b"half")
+            os.write((await claimed(slots)).handle, b"half")
             raise StorageUnavailable("gone")
 
         name = "f-" + "-".join(sorted(one.key for one in wanted))
@@ -145,6 +145,6 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestCacheModel = Machine.TestCase

@@ -7,22 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from staging import LOCATION, Fetching, Told, bodies, content_of, grow, item, objects_in, partials_in
+from staging import LOCATION, Fetching, Told, bodies, claimed, content_of, grow, item, named, objects_in, partials_in
 
 from gadus.contracts import Found, Slot
 from gadus.core.errors import DiskFull, StorageUnavailable
-from gadus.core.manifest import Item
 from gadus.runner.cache import Cache
-from parts import skip_without
-
-
-def named(letter: str, count: int, size_bytes: int = 100) -> list[Item]:
-    return [item(f"{letter}{number}", size_bytes) for number in range(count)]
 
 
 def names_in(cache: Cache) -> set[str]:
@@ -34,11 +28,6 @@ async def used_in_order(cache: Cache, root: Path, *names: str) -> None:
         with ExitStack() as leases:
             assert await cache.tree(name, leases) is not None
         os.utime(root / f"trees/{name}.lock", (1000 + number, 1000 + number))
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
 
 
 async def test_the_least_recently_used_goes_first(root: Path) -> None:
@@ -169,7 +158,7 @@ async def test_a_page_too_many_takes_away_large_partial_objects_too(root: Path) 
     begun = asyncio.Event()
 
     async def fetch(slots: AsyncIterator[Slot]) -> None:
-        slot = await anext(slots)
+        slot = await claimed(slots)
         os.pwrite(slot.handle, bytes(1000), 0)
         slot.wrote(0, 1000)
         begun.set()
@@ -251,50 +240,3 @@ async def test_prune_leaves_trees_of_empty_objects_alone(root: Path) -> None:
     await grow(cache, [item("empty", 0)])
     assert cache.prune().trees == 0
     assert cache.prune(0).trees == 1
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 80 MiB, of which 64 are kept for the system."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", path], capture_output=True, check=False)
-    if mounting.returncode:
-        skip_without("a small disk", mounting.stderr.decode().strip() or "no mount", "run the tests as root")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
-
-
-async def test_what_the_disk_cannot_hold_is_refused_before_the_fetch(small_disk: Path) -> None:
-    cache = Cache(small_disk / "cache", limit_bytes=1 << 40)
-    fetching = Fetching()
-    with pytest.raises(DiskFull, match=r"needs 17\.0 MiB, and the disk of .* has 80\.0 MiB free, 64\.0 MiB of which stay so"):
-        await grow(cache, [item("a", 17 << 20)], fetching)
-    assert fetching.fetched == []
-    tree = await grow(cache, [item("a", 5 << 20)], fetching)
-    assert content_of(tree.path) == bodies([item("a", 5 << 20)])
-
-
-@pytest.mark.parametrize("kept_bytes", [0, 3, 100_000, 1 << 20])
-async def test_a_disk_that_is_full_during_the_fetch_is_named_and_nothing_is_left(small_disk: Path, kept_bytes: int) -> None:
-    """Somebody else fills the disk while the objects come."""
-    root = small_disk / "cache"
-    cache = Cache(root, limit_bytes=1 << 40)
-    before = await grow(cache, named("before", 3), name="before")
-    wanted = [*named("small", 20, 30_000), item("large", 9 << 20)]
-
-    async def fetch(slots: AsyncIterator[Slot]) -> None:
-        free = shutil.disk_usage(small_disk).free
-        with (small_disk / "filler").open("wb") as filler:
-            os.posix_fallocate(filler.fileno(), 0, max(1, free - kept_bytes))
-        await Fetching()(slots)
-
-    with pytest.raises(DiskFull, match=r"needs 9\.6 MiB, and the disk of .* has .* free"):
-        await grow(cache, wanted, fetch, page=100)
-    assert partials_in(root) == []
-    assert len(objects_in(root)) == 3
-    (small_disk / "filler").unlink()
-    assert cache.state()[0] == 300
-    tree = await grow(cache, wanted[:10], name="smaller")
-    assert content_of(tree.path) == bodies(wanted[:10])
-    assert content_of(before.path) == bodies(named("before", 3))

@@ -14,6 +14,7 @@ from raw_server import HOLD, answer, certificate, raw_server
 from gadus.core.errors import InputUnreadable, StorageUnavailable
 from gadus.s3.credentials import Chain
 from gadus.s3.location import Location, locate
+from gadus.s3.patience import Patience
 from gadus.s3.requests import Requests
 
 OK = answer(b"body")
@@ -58,6 +59,16 @@ def test_a_new_connection_that_breaks_is_not_asked_again_here(requests: Requests
         with pytest.raises(StorageUnavailable, match="breaks off"):
             read(requests, at(server.authority))
         assert server.connections == 2
+
+
+def test_a_service_that_says_nothing_is_not_taken_for_a_connection_that_died(requests: Requests) -> None:
+    """Else it would be waited for twice as long."""
+    requests.patience = Patience(stall_seconds=0.2)
+    with raw_server([OK, HOLD], [OK]) as server:
+        read(requests, at(server.authority))
+        with pytest.raises(StorageUnavailable, match=r"nothing came for 0\.2 seconds"):
+            read(requests, at(server.authority))
+        assert server.connections == 1
 
 
 def test_a_connection_with_half_an_answer_is_not_used_again(requests: Requests) -> None:

@@ -78,7 +78,7 @@ class Loop:
                 finally:
                     watching.cancel()
         except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            raise _first(failures) from None
         return self._job
 
     async def _until_nothing_runs(self) -> None:
@@ -113,7 +113,8 @@ class Loop:
             outcome = Outcome(error=Failure(kind=error.kind, message=error.message, hint=error.hint), can_retry=error.can_retry)
         except Exception as error:
             # A defect of ours ends the job, too; then whoever drives it reports the defect.
-            self._end(place, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
+            defect = _first(error)
+            self._end(place, Outcome(error=Failure(kind="Bug", message=f"{type(defect).__name__}: {defect}")))
             raise
         self._act(group, self._end(place, outcome))
 
@@ -164,6 +165,13 @@ class Loop:
                 for execution_id in self._running:
                     self._stop(execution_id)
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The one to show of errors that tasks raised together: the others were cancelled because of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class _Remembering:

@@ -18,6 +18,7 @@ from gadus.contracts import Found, Slot
 from gadus.core.manifest import Item
 
 from .cache import Tree, check_of
+from .cache.stretches import Stretches
 from .reported import Reported
 
 _NAMELESS = "file"
@@ -67,13 +68,14 @@ class _PrivateSlot:
     def __init__(self, item: Item, path: Path, reported: Reported) -> None:
         self.item = item
         self.handle = -1
-        self.missing = [(0, item.size_bytes)]
+        self.missing = [(0, item.size_bytes)] if item.size_bytes else []
         self.size_bytes = 0
         self.told: dict[str, Any] = {}
         self.check = ""
         self._path = path
         self._began = time.monotonic()
         self._reported = reported
+        self._here = Stretches()
         self._lock = threading.Lock()
 
     def claim(self) -> bool:
@@ -83,8 +85,10 @@ class _PrivateSlot:
         return True
 
     def wrote(self, offset: int, end: int) -> None:
-        """Counted for who watches."""
-        self._reported.arrived(end - offset)
+        """Counted for who watches: once, also when the download starts over."""
+        with self._lock:
+            new_bytes = self._here.add(offset, end)
+        self._reported.arrived(new_bytes)
 
     def whole(self, digest: str = "", *, compared: bool = False) -> None:
         """Read-only from here on."""

@@ -1,4 +1,11 @@
-"""What exactly was read and produced: kept with the result, so that an answer can be traced to its bytes."""
+"""
+What exactly was read and produced: kept with the result, so that an answer can be traced to its bytes.
+
+    receipt.json                                    all inputs in short, each with its first objects
+    receipt/<execution id>.input-<n>.jsonl          every object of an input that had to be fetched, or some of it
+    receipt/<execution id>.input-<n>.cached.jsonl   the same of one that was here; `came` and `seconds` of its lines tell how
+                                                    that was brought, by an earlier execution
+"""
 
 from __future__ import annotations
 
@@ -10,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .cache import Tree
 from .stage import StagedInput
 
 OBJECTS_IN_SUMMARY = 20
@@ -35,7 +43,7 @@ def keep_records(execution_id: str, inputs: Sequence[StagedInput], directory: Pa
     """Put what is known of every object of every input into the new `directory`, one JSON-lines file for each input."""
     directory.mkdir(exist_ok=True)
     for number, one in enumerate(inputs):
-        path = directory / _record_name(execution_id, number)
+        path = directory / _record_name(execution_id, number, one)
         path.unlink(missing_ok=True)
         try:
             # However many objects there are: it costs the same.
@@ -44,8 +52,13 @@ def keep_records(execution_id: str, inputs: Sequence[StagedInput], directory: Pa
             shutil.copyfile(one.tree.record, path)
 
 
-def _record_name(execution_id: str, number: int) -> str:
-    return f"{execution_id}.input-{number}.jsonl"
+def _record_name(execution_id: str, number: int, one: StagedInput) -> str:
+    cached = ".cached" if _was_here(one.tree) else ""
+    return f"{execution_id}.input-{number}{cached}.jsonl"
+
+
+def _was_here(tree: Tree) -> bool:
+    return tree.objects > 0 and not tree.fetched_objects
 
 
 def _input(execution_id: str, number: int, one: StagedInput) -> dict[str, Any]:
@@ -58,22 +71,24 @@ def _input(execution_id: str, number: int, one: StagedInput) -> dict[str, Any]:
         "bytes": tree.size_bytes,
         "fetched_objects": tree.fetched_objects,
         "fetched_bytes": tree.fetched_bytes,
-        "verified": _verified(one),
+        # How many objects were checked, by the strongest thing that each was checked against.
+        "verified": dict(tree.verified),
         "seconds": round(one.seconds, 3),
-        "first_objects": list(islice(_lines(tree.record), OBJECTS_IN_SUMMARY)),
-        "all_objects": f"receipt/{_record_name(execution_id, number)}",
+        "first_objects": list(islice(_lines(tree), OBJECTS_IN_SUMMARY)),
+        "all_objects": f"receipt/{_record_name(execution_id, number, one)}",
     }
     if not one.share.whole:
         said["partition"] = {"index": one.share.index, "count": one.share.count}
     return said
 
 
-def _verified(one: StagedInput) -> dict[str, int]:
-    """How many objects were checked, by the strongest thing that each was checked against."""
-    return dict(one.tree.verified)
-
-
-def _lines(record: Path) -> Iterator[dict[str, Any]]:
-    with record.open(encoding="utf-8") as file:
+def _lines(tree: Tree) -> Iterator[dict[str, Any]]:
+    """What is known of each object, and how this execution got it."""
+    here = _was_here(tree)
+    with tree.record.open(encoding="utf-8") as file:
         for line in file:
-            yield json.loads(line)
+            told = json.loads(line)
+            if here:
+                told["came"] = "cache"
+                told.pop("seconds", None)
+            yield told

@@ -117,7 +117,8 @@ class Stage:
             return await input_.list_and_bring(answer.set_result)
         except BaseException as exc:
             if not answer.done():
-                del self._pins[key]
+                # Those of very many other inputs may have taken its place.
+                self._pins.pop(key, None)
                 if isinstance(exc, Exception):
                     answer.set_exception(exc)
                     # Often nobody waits: then it is not an error that nobody asked.

@@ -115,7 +115,8 @@ def _named(what: str) -> Iterator[None]:
     """Give the chain's own words, should it fail."""
     try:
         yield
-    except import_module("botocore.exceptions").BotoCoreError as exc:
+    # Not its own: it raises those for keys whose end has come, or is no date.
+    except (import_module("botocore.exceptions").BotoCoreError, RuntimeError, ValueError) as exc:
         raise InputUnreadable(
             f"the AWS {what} cannot be used: {exc}", hint="check AWS_PROFILE and the files in ~/.aws"
         ) from exc
@@ -125,7 +126,12 @@ def _has_files() -> bool:
     """Whether there is anything besides the environment to read settings from."""
     places = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
     named = any(name in os.environ for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
-    return named or any(Path(os.environ.get(name) or usual).expanduser().exists() for name, usual in places)
+    return named or any(_exists(os.environ.get(name) or usual) for name, usual in places)
+
+
+def _exists(path: str) -> bool:
+    # Not by pathlib, which raises where there is no home, or one that may not be looked into.
+    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111 - see above
 
 
 def _in_environment() -> Credentials | None:
@@ -133,7 +139,7 @@ def _in_environment() -> Credentials | None:
     access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", "")
     if not (access_key and secret_key) or "AWS_CREDENTIAL_EXPIRATION" in os.environ:
         return None
-    return _checked(access_key, secret_key, os.environ.get("AWS_SESSION_TOKEN") or os.environ.get("AWS_SECURITY_TOKEN") or "")
+    return _checked(access_key, secret_key, os.environ.get("AWS_SECURITY_TOKEN") or os.environ.get("AWS_SESSION_TOKEN") or "")
 
 
 def _checked(access_key: str, secret_key: str, token: str) -> Credentials:

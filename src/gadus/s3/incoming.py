@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gadus.contracts import Slot
-from gadus.core.errors import Bug, ChecksumMismatch, GadusError, StorageUnavailable
+from gadus.core.errors import Bug, ChecksumMismatch, GadusError, InputUnreadable, StorageUnavailable
 
 from .digest import Digest, expected_of
 from .hashing import Hashing
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LARGEST_PART_BYTES = 64 << 20
 PARTS = 32
 """A large object is fetched in about so many parts: more give more requests, fewer leave connections idle at the end."""
+_SAYABLE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
 
 class Incoming:
@@ -31,6 +33,11 @@ class Incoming:
         self._missing = list(slot.missing)
         self._missing_bytes = sum(end - offset for offset, end in self._missing)
         item = slot.item
+        if not _SAYABLE.fullmatch(item.etag):
+            raise InputUnreadable(
+                f"{item.key!r} is listed with the ETag {item.etag[:100]!r}, by which no service can be asked for it",
+                hint="use another endpoint of the service",
+            )
         self.in_one = self._missing == [(0, item.size_bytes)] and 0 < item.size_bytes <= PART_BYTES
         self.etag = item.etag
         """Of the generation that is fetched: where the listing tells none, that of the first answer."""

@@ -18,8 +18,6 @@ from .pace import Pace
 BUFFER_BYTES = 1 << 20
 IDLE_SECONDS = 5.0
 """A lane that has had no work for so long ends."""
-
-
 VOLLEY = 16
 """So many small units are taken at once."""
 
@@ -96,13 +94,19 @@ class Lanes:
             self._widen()
 
     def _widen(self) -> None:
-        waiting = sum(-(-len(queue.units) // VOLLEY) if queue.first_is_small else len(queue.units) for queue in self._queues)
-        wanted = min(waiting, self.pace.limit - self._working)
-        if wanted <= 0:
+        room = self.pace.limit - self._working
+        wanted = 0
+        for queue in self._queues:
+            units = min(len(queue.units), max(room, 0))
+            wanted += -(-units // VOLLEY) if queue.first_is_small else units
+            room -= units
+        if not wanted:
             return
         self._change.notify(wanted)
         for _ in range(min(wanted - self._idle, self.pace.limit - self._lanes)):
             self._lanes += 1
+            # Until it has looked for work: else the next to come would start one more for the same.
+            self._idle += 1
             threading.Thread(target=self._work, name="lane", daemon=True).start()
 
     def _work(self) -> None:
@@ -117,14 +121,18 @@ class Lanes:
                 unit.run(buffer)
 
     def _next(self, done: int) -> list[Unit]:
-        """What is next for a lane that is `done` with so many units; nothing when it is to end."""
+        """What is next for a lane that is `done` with so many units, 0 for a new one; nothing when it is to end."""
         with self._change:
             self._working -= done
+            if not done:
+                self._idle -= 1
             rested = False
             while True:
                 units = self._first()
                 if units:
                     self._working += len(units)
+                    # What follows may need more lanes than what stood first.
+                    self._widen()
                     return units
                 # Only now: a unit may have been put while the wait was ending.
                 if rested:

@@ -12,9 +12,10 @@ from gadus.core.errors import Bug, GadusError, InputUnreadable, StorageUnavailab
 
 from .diagnose import changed
 from .digest import Digest, expected_of
+from .exchange import Exchange, Handle
 from .listing import quoted
 from .patience import THROTTLED, TRANSIENT, Tries
-from .requests import Answer, Exchange, Handle
+from .requests import Answer
 
 if TYPE_CHECKING:
     from .incoming import Incoming
@@ -65,6 +66,7 @@ class Part:
         self._tries = Tries(file.transfer.bucket.requests.patience)
         self._launched: tuple[Exchange, float] | None = None
         self._in_volley = False
+        self._begun = False
         self._not_before = 0.0
 
     @property
@@ -74,9 +76,10 @@ class Part:
 
     def launch(self) -> None:
         """Send the request; the answer is read when this is run."""
-        if self._offset == self._end or self.file.transfer.ended.is_set():
+        if self._offset == self._end or not self.file.transfer.begins(self):
             return
-        self._in_volley = True
+        # From here on the transfer ends it, and waits for it.
+        self._begun = self._in_volley = True
         # What keeps it from being sent is met again, and told, when it is run.
         with suppress(GadusError):
             self._launched = self._exchange(), time.monotonic()
@@ -85,10 +88,9 @@ class Part:
     def run(self, buffer: memoryview) -> None:
         """Bring the bytes into the file. How it ended is told to the transfer."""
         transfer = self.file.transfer
-        if not transfer.begins(self):
-            if self._launched is not None:
-                self._launched[0].drop()
+        if not (self._begun or transfer.begins(self)):
             return
+        self._begun = False
         failure: Exception | None = Bug(f"the transfer of {self.file.slot.item.key!r} ended in a way that nobody foresaw")
         later = False
         try:
@@ -101,6 +103,9 @@ class Part:
         except (GadusError, Refused, OSError) as exc:
             failure = exc
         finally:
+            if self._launched is not None:
+                self._launched[0].drop()
+                self._launched = None
             if later:
                 transfer.puts_back(self)
             else:

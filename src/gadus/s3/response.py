@@ -8,6 +8,7 @@ from typing import Protocol
 _LARGEST_CHUNK_LINE_BYTES = 1 << 10
 _MOST_TRAILERS = 64
 _READ_BYTES = 64 << 10
+_MOST_DIGITS = 18
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 
@@ -17,6 +18,10 @@ class Broken(Exception):
     def __init__(self, reason: str, *, reused: bool = False) -> None:
         super().__init__(reason)
         self.reused = reused
+
+
+class Stalled(Broken):
+    """Nothing came for as long as anybody waits."""
 
 
 class TooLarge(Broken):
@@ -38,8 +43,8 @@ class Response:
         self.headers = headers
         self.chunked = not bodiless and headers.get("transfer-encoding", "").lower() == "chunked"
         said = headers.get("content-length", "")
-        if said and not (said.isascii() and said.isdigit()):
-            raise Broken(f"the length {said!r} is not a number")
+        if said and not (said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS):
+            raise Broken(f"the length {said[:40]!r} is not a number")
         self.length = 0 if bodiless else int(said) if said and not self.chunked else -1
         self._left = self.length
         # A body that only the end of the connection ends leaves no connection.

@@ -136,7 +136,7 @@ class Transfer:
             self._followed.discard(file)
 
     def goes_on(self, file: Incoming, rest: Sequence[Part]) -> bool:
-        """An object has this many parts but one, which the lane that asks brings itself; False when nobody wants it any more."""
+        """An object has one part, which the lane that asks brings itself, and `rest`; False when nobody wants it any more."""
         with self._lock:
             if self.ended.is_set():
                 return False

@@ -8,14 +8,16 @@ connection then gets a `Broken`.
 from __future__ import annotations
 
 import re
+import select
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from .response import Broken, Response
+from .response import Broken, Response, Stalled
 
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 30.0
@@ -71,6 +73,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._aborted = False
         self._served = 0
+        self._asked_at = 0.0
         self._held = b""
         """Bytes that came behind what was last read."""
         self._head = memoryview(bytearray(_HEAD_BYTES))
@@ -91,8 +94,9 @@ class Connection:
             lines += self._proxy_authorization()
         try:
             self._socket.sendall(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
+            self._asked_at = time.monotonic()
         except (BlockingIOError, TimeoutError) as exc:
-            raise Broken(f"nothing could be sent for {self.stall_seconds:g} seconds") from exc
+            raise Stalled(f"nothing could be sent for {self.stall_seconds:g} seconds") from exc
         except OSError as exc:
             raise Broken(f"the connection was cut: {exc.strerror or exc}", reused=self._served > 0) from exc
 
@@ -100,9 +104,11 @@ class Connection:
         """The head of the answer to what was sent. Raises Broken, ssl.SSLError, OSError."""
         reused = self._served > 0
         try:
+            self._check_stalled()
             return self._read_head(method)
         except Broken as broken:
-            broken.reused = reused and not self._held
+            # One that only says nothing is not one that has died.
+            broken.reused = reused and not self._held and not isinstance(broken, Stalled)
             raise
         except OSError as exc:
             raise Broken(f"the connection was cut: {exc.strerror or exc}", reused=reused) from exc
@@ -197,6 +203,14 @@ class Connection:
                 return response
         raise Broken("the answer is announced again and again, and never comes")
 
+    def _check_stalled(self) -> None:
+        """The time counts from the request, so that those who wait for many answers in turn wait once for all."""
+        if time.monotonic() - self._asked_at >= self.stall_seconds and self._socket is not None and not self._held:
+            seen = select.poll()
+            seen.register(self._socket, select.POLLIN)
+            if not seen.poll(0):
+                raise Stalled(f"nothing came for {self.stall_seconds:g} seconds")
+
     def _response(self, method: str, head: bytes) -> Response:
         first, _, lines = head.decode("latin-1").partition("\r\n")
         version, _, rest = first.partition(" ")
@@ -231,7 +245,7 @@ class Connection:
                 got += more
         except (BlockingIOError, TimeoutError):
             if not got:
-                raise Broken(f"nothing came for {self.stall_seconds:g} seconds") from None
+                raise Stalled(f"nothing came for {self.stall_seconds:g} seconds") from None
         except OSError as exc:
             if not got:
                 raise Broken(f"the connection was cut: {exc.strerror or exc}") from exc

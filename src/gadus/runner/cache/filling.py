@@ -12,7 +12,6 @@ from gadus.core.errors import Bug
 from gadus.core.manifest import Item
 
 from .growing import Growing, Wanted
-from .slots import SlotFile
 from .threads import finished
 
 Fetch = Callable[[AsyncIterator[Slot]], Awaitable[None]]
@@ -76,21 +75,24 @@ async def _not_here(growing: Growing, items: Sequence[Item]) -> Sequence[Wanted]
 
 
 async def _fetch(growing: Growing, fetch: Fetch, slots: _Slots) -> None:
-    # Where nothing is missing nobody is asked to fetch: that may cost a connection.
-    if await slots.any():
+    # Where nothing is missing nobody is asked to fetch: that may cost a connection. Once more for what only turned out to be
+    # with others when every slot was given out.
+    while await slots.any():
         await fetch(slots)
-        await slots.check_taken()
         growing.check_filled()
+        if not slots.at_end and await slots.any():
+            raise Bug("the fetch ended before it had taken every slot")
 
 
 class _Slots:
     """The slots of what is missing. Several tasks may take from it, and be cancelled."""
 
     def __init__(self, growing: Growing, missing: asyncio.Queue[Sequence[Wanted] | None]) -> None:
+        self.at_end = False
+        """Whether who fetches was told last that there are no more."""
         self._growing = growing
         self._missing = missing
         self._next: deque[Wanted] = deque()
-        self._ready: deque[SlotFile] = deque()
         self._aside = growing.aside
         self._looked_at = 0.0
         self._ended = False
@@ -100,36 +102,28 @@ class _Slots:
         return self
 
     async def __anext__(self) -> Slot:
-        slot = await self._take()
-        if slot is None:
-            raise StopAsyncIteration
-        return slot
+        async with self._turn:
+            self.at_end = not await self._has_next()
+            if self.at_end:
+                raise StopAsyncIteration
+            return self._growing.slot(*self._next.popleft())
 
     async def any(self) -> bool:
-        """Whether there will be a slot at all; waits until that is known."""
-        slot = await self._take()
-        if slot is not None:
-            self._ready.append(slot)
-        return slot is not None
-
-    async def check_taken(self) -> None:
-        """Raise Bug when slots were left."""
-        if await self.any():
-            raise Bug("the fetch ended before it had taken every slot")
-
-    async def _take(self) -> SlotFile | None:
+        """Whether there is a slot now, or will be; waits until that is known."""
         async with self._turn:
-            while True:
-                if self._ready:
-                    return self._ready.popleft()
-                if self._aside and time.monotonic() - self._looked_at > _POLL_SECONDS:
-                    await finished(self._look_aside)
-                elif self._next:
-                    return self._growing.slot(*self._next.popleft())
-                elif self._ended and not self._aside and not self._growing.undecided:
-                    return None
-                else:
-                    await self._more()
+            self.at_end = False
+            return await self._has_next()
+
+    async def _has_next(self) -> bool:
+        while True:
+            if self._aside and time.monotonic() - self._looked_at > _POLL_SECONDS:
+                await finished(self._look_aside)
+            elif self._next:
+                return True
+            elif self._ended and not self._aside:
+                return False
+            else:
+                await self._more()
 
     def _look_aside(self) -> None:
         """See what has become of the objects that others bring: those that came, or whose process died, are next."""

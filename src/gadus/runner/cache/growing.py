@@ -26,7 +26,7 @@ from .directory import Directory
 from .layout import About, Layout, files_of, path_in_tree, record_of, write_about
 from .record import Recording, check_of
 from .room import Promise, Room
-from .slots import SlotFile, claim, is_free, is_resumed, remove_claimed
+from .slots import SlotFile, is_free, is_resumed
 
 Wanted = tuple[Item, str]
 """An object with its name in the cache."""
@@ -61,11 +61,14 @@ class Growing:
         self._layout = layout
         self._room = room
         self._report = report
-        self._unallocated_bytes = 0
-        self.undecided = 0
-        """How many slots are given out and not claimed: any of them may be put aside yet."""
         self.aside: deque[Wanted] = deque()
         """Objects that somebody else is bringing; any thread may add one."""
+        self._unclaimed = 0
+        """How many slots are given out and not claimed."""
+        self._unallocated_bytes = 0
+        """What the disk must still have free for all that was promised."""
+        self._allocated_before: dict[str, int] = {}
+        """What large partial objects had on the disk when room was made for the rest, by their names."""
         self._open: set[SlotFile] = set()
         self._lock = threading.Lock()
         with ExitStack() as handles:
@@ -103,8 +106,8 @@ class Growing:
     def reserve(self, missing: Sequence[Wanted]) -> bool:
         """Make room for these; False when it may be there later. Raises DiskFull."""
         needed_bytes = sum(max(item.size_bytes, 0) for item, _ in missing)
-        partials = {identity for item, identity in missing if is_resumed(item)}
-        disk_bytes = needed_bytes - sum(self._allocated(identity) for identity in partials)
+        partials = {identity: self._allocated(identity) for item, identity in missing if is_resumed(item)}
+        disk_bytes = needed_bytes - sum(partials.values())
         with self._lock:
             unallocated_bytes = max(self._unallocated_bytes, 0)
             whole_bytes = self.known_bytes + needed_bytes
@@ -113,44 +116,38 @@ class Growing:
             needed_bytes,
             disk_bytes=unallocated_bytes + disk_bytes,
             whole_bytes=whole_bytes,
-            wanted=partials,
+            wanted=partials.keys(),
         )
         if reserved:
             with self._lock:
                 self._unallocated_bytes += disk_bytes
+                self._allocated_before.update((identity, here_bytes) for identity, here_bytes in partials.items() if here_bytes)
         return reserved
 
     def slot(self, item: Item, identity: str) -> SlotFile:
         """The slot of an object that is missing; nothing happens before it is claimed."""
         with self._lock:
-            self.undecided += 1
+            self._unclaimed += 1
         return SlotFile(self, self._layout, item, identity)
 
-    def claim(self, slot: SlotFile) -> int | None:
-        """The slot's open file; None when the object has come in the meantime, and is linked, or somebody else brings it."""
-        try:
-            handle = claim(slot.path, resumed=slot.resumed)
-            if handle is None:
-                self.aside.append((slot.item, slot.identity))
-                return None
-            try:
-                # Its last owner may have completed it just before the claim.
-                if slot.item.pinned and self._came(slot.item, slot.identity):
-                    remove_claimed(slot.path, handle)
-                    return None
-                if slot.resumed:
-                    slot.read_journal(handle)
-                    self._report.here(0, slot.resumed_bytes)
-            except OSError:
-                os.close(handle)
-                raise
-            with self._lock:
-                self._open.add(slot)
-            return handle
-        finally:
-            # Last: until then the object is neither aside nor done.
-            with self._lock:
-                self.undecided -= 1
+    def claim(self, slot: SlotFile) -> bool:
+        """Have the slot hold its file; False when the object has come in the meantime, and is linked, or is put aside."""
+        with self._lock:
+            self._unclaimed -= 1
+        if not slot.hold():
+            self.aside.append((slot.item, slot.identity))
+            return False
+        with self._lock:
+            self._open.add(slot)
+        # Its last owner may have completed it just before the claim.
+        if slot.item.pinned and self._came(slot.item, slot.identity):
+            slot.discard()
+            return False
+        if slot.resumed:
+            slot.read_journal()
+            self._report.here(0, slot.resumed_bytes)
+            self._needs_no_room(slot.identity, slot.resumed_bytes)
+        return True
 
     def may_claim(self, identity: str) -> bool:
         """Whether an object that somebody else was bringing is here now, or may be claimed."""
@@ -188,6 +185,9 @@ class Growing:
         """Raise Bug when slots were taken and not filled."""
         with self._lock:
             left = next(iter(self._open), None)
+            unclaimed = self._unclaimed
+        if unclaimed:
+            raise Bug(f"the fetch ended before it had claimed {unclaimed} of the slots that it took")
         if left is not None:
             raise Bug(f"the fetch ended before {left.item.key!r} was whole")
 
@@ -220,9 +220,13 @@ class Growing:
             return False
         self._report.here(1, size_bytes)
         self._promise.give_back(max(item.size_bytes, 0))
-        with self._lock:
-            self._unallocated_bytes -= max(item.size_bytes, 0)
+        self._needs_no_room(identity, max(item.size_bytes, 0))
         return True
+
+    def _needs_no_room(self, identity: str, here_bytes: int) -> None:
+        """So much of an object is on the disk, whatever it was when room was made for it."""
+        with self._lock:
+            self._unallocated_bytes -= here_bytes - self._allocated_before.pop(identity, 0)
 
     def _link(self, item: Item, identity: str) -> int:
         """Link an object that is here; returns its size, -1 when it is not here."""

@@ -27,13 +27,14 @@ from .stretches import Journal
 RESUMED_FROM_BYTES = 8 << 20
 """Larger objects are continued after a kill; smaller ones are fetched anew, which costs less than a journal."""
 _TRIES = 1000
+_READ_ONLY = 0o444
 
 
 class Keeper(Protocol):
     """Who gets the slots of one growing tree."""
 
-    def claim(self, slot: SlotFile) -> int | None:
-        """The slot's open file, held by this process; None when there is nothing to do."""
+    def claim(self, slot: SlotFile) -> bool:
+        """Have the slot hold its file; False when there is nothing to do."""
 
     def arrived(self, slot: SlotFile, size_bytes: int) -> None:
         """So many more bytes are in the slot's file."""
@@ -80,15 +81,19 @@ class SlotFile:
     def claim(self) -> bool:
         """Hold the file, if that is free and the object not here by now."""
         self.seconds_at_start = time.monotonic()
-        handle = self._keeper.claim(self)
+        return self._keeper.claim(self)
+
+    def hold(self) -> bool:
+        """Hold the file; False when somebody else does."""
+        handle = claim(self.path, resumed=self.resumed)
         if handle is None:
             return False
         self._handle = handle
         return True
 
-    def read_journal(self, handle: int) -> None:
+    def read_journal(self) -> None:
         """Find out what an earlier process has left in the file."""
-        self._journal = Journal(self._layout.journal(self.identity), os.fstat(handle), self.item.size_bytes)
+        self._journal = Journal(self._layout.journal(self.identity), os.fstat(self.handle), self.item.size_bytes)
         self._here_bytes = self.resumed_bytes = self._journal.stretches.size_bytes
 
     @property
@@ -116,11 +121,14 @@ class SlotFile:
 
     def whole(self, digest: str = "", *, compared: bool = False) -> None:
         """The object is complete: it is shown under its names. Raises Bug when that cannot be."""
-        size_bytes = os.fstat(self.handle).st_size
-        wanted_bytes = self.item.size_bytes if self.item.size_bytes >= 0 else size_bytes
-        if size_bytes != wanted_bytes or (self._journal and self._here_bytes != size_bytes):
-            raise Bug(f"{self.item.key!r} was called whole with {self._here_bytes} of {wanted_bytes} bytes")
-        os.fchmod(self.handle, 0o444)
+        handle, size_bytes = self.handle, self.item.size_bytes
+        # Of a small object it is enough that all its bytes were told.
+        if self._journal or self._here_bytes != size_bytes:
+            size_bytes = os.fstat(handle).st_size
+            if self.item.size_bytes not in (-1, size_bytes) or (self._journal and self._here_bytes != size_bytes):
+                raise Bug(f"{self.item.key!r} was called whole with {self._here_bytes} of {self.item.size_bytes} bytes")
+        if self.resumed:
+            os.fchmod(handle, _READ_ONLY)
         self._keeper.whole(self, size_bytes, digest, compared=compared)
         if self._journal:
             with suppress(FileNotFoundError):
@@ -149,7 +157,7 @@ class SlotFile:
 
     def _remove(self) -> None:
         # The journal first: it must never be there for a file that is not.
-        for path in (self._layout.journal(self.identity), self.path) if self._journal else (self.path,):
+        for path in (self._layout.journal(self.identity), self.path) if self.resumed else (self.path,):
             with suppress(FileNotFoundError):
                 os.unlink(path)
         self._close()
@@ -172,12 +180,12 @@ def is_resumed(item: Item) -> bool:
 
 def claim(path: str, *, resumed: bool) -> int | None:
     """
-    The open file `path`, new or left by a process that died, held by this process; None while somebody else holds it.
+    The open file `path`, held by this process; None while somebody else holds it.
 
-    A left file is cut to nothing unless it is to be `resumed`.
+    It is new, and read-only for everybody but this handle; or, when it is to be `resumed`, what a process left that died.
     """
     for _ in range(_TRIES):
-        handle = _opened(path)
+        handle, is_new = _opened(path, resumed=resumed)
         if handle is None:
             continue
         try:
@@ -186,11 +194,12 @@ def claim(path: str, *, resumed: bool) -> int | None:
             os.close(handle)
             return None
         file = os.fstat(handle)
-        if file.st_nlink and file.st_mode & stat.S_IWUSR:
-            if file.st_size and not resumed:
-                os.ftruncate(handle, 0)
+        if file.st_nlink and (file.st_mode & stat.S_IWUSR if resumed else is_new):
+            # The umask of this process may have taken from others that they may read it.
+            if not resumed and stat.S_IMODE(file.st_mode) != _READ_ONLY:
+                os.fchmod(handle, _READ_ONLY)
             return handle
-        # Between open and lock its owner removed it, completed it, or died at the moment before its last step.
+        # Between open and lock its owner removed it or completed it; or it is left by one that died, of no use as it is.
         if _is_still(path, file):
             if resumed:
                 os.fchmod(handle, 0o600)
@@ -215,30 +224,19 @@ def is_free(path: str) -> bool:
     return True
 
 
-def remove_claimed(path: str, handle: int) -> None:
-    """Let go of a claimed file that is not needed."""
-    for name in (f"{path}.parts", path):
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-    os.close(handle)
-
-
-def _opened(path: str) -> int | None:
-    """The file, made if need be; None when it came or went in between."""
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+def _opened(path: str, *, resumed: bool) -> tuple[int | None, bool]:
+    """The file, made if need be, and whether it was; None when it came or went in between."""
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.open(path, flags | os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600 if resumed else _READ_ONLY), True
     except FileExistsError:
         pass
-    try:
-        return os.open(path, flags)
-    except FileNotFoundError:
-        return None
-    except PermissionError:
-        # Read-only: its owner is about to complete it, or died then.
-        with suppress(FileNotFoundError):
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        return None
+    with suppress(FileNotFoundError):
+        # When it is read-only, its owner is about to complete it, or died then.
+        with suppress(PermissionError):
+            return os.open(path, flags | (os.O_RDWR if resumed else os.O_RDONLY)), False
+        return os.open(path, flags | os.O_RDONLY), False
+    return None, False
 
 
 def _is_still(path: str, file: os.stat_result) -> bool:

@@ -51,6 +51,24 @@ class Journal:
     def __init__(self, path: str, file: os.stat_result, size_bytes: int) -> None:
         self.stretches = Stretches()
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            self._read(file, size_bytes)
+        except OSError:
+            self.close()
+            raise
+
+    def add(self, offset: int, end: int) -> int:
+        """Remember a stretch whose bytes are in the file; returns how many of them are new."""
+        self._append(b"%d %d\n" % (offset, end))
+        return self.stretches.add(offset, end)
+
+    def close(self) -> None:
+        """Let go of the file; a stretch added later is an error."""
+        handle, self._handle = self._handle, -1
+        os.close(handle)
+
+    def _read(self, file: os.stat_result, size_bytes: int) -> None:
+        """Believe what is written as far as it is whole and of this file; the rest is cut off."""
         head = b"%d %d\n" % (file.st_ino, size_bytes)
         data = os.pread(self._handle, _LONGEST_JOURNAL_BYTES, 0)
         # What stands after the last line feed was cut short by a kill.
@@ -63,16 +81,6 @@ class Journal:
         for line in data[len(head) : whole_bytes].splitlines():
             offset, end = map(int, line.split())
             self.stretches.add(offset, min(end, size_bytes))
-
-    def add(self, offset: int, end: int) -> int:
-        """Remember a stretch whose bytes are in the file; returns how many of them are new."""
-        self._append(b"%d %d\n" % (offset, end))
-        return self.stretches.add(offset, end)
-
-    def close(self) -> None:
-        """Let go of the file; a stretch added later is an error."""
-        handle, self._handle = self._handle, -1
-        os.close(handle)
 
     def _append(self, line: bytes) -> None:
         if os.write(self._handle, line) < len(line):
