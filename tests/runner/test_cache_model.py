@@ -20,7 +20,7 @@ from gadus.core.errors import DiskFull, StorageUnavailable
 from gadus.core.manifest import Item
 from gadus.runner.cache import Cache
 
-LIMIT = 2000
+LIMIT = 2400
 OBJECTS = [Item(key=f"k{number}", path=f"d{number % 3}/{number}", size_bytes=60 * number, etag="1") for number in range(10)]
 SIZES = {one.key: one.size_bytes for one in OBJECTS}
 SETS = st.lists(st.sampled_from(OBJECTS), min_size=1, max_size=8, unique=True)
