@@ -180,7 +180,8 @@ class Source(Protocol[Params_contra]):
         """
         Fill every slot with its object: exactly the size, version and digest that its item says.
 
-        Takes slots as it has room for them; on return all are whole. On any other exit some may be partial.
+        Takes slots as it has room for them, and claims each; on return all that it claimed are whole, and nothing of it touches
+        a slot any more, however it ends. On any other exit some may be partial. May be called again with further slots.
         Raises InputChanged, ChecksumMismatch, InputUnreadable, StorageUnavailable, OSError of the local disk.
         """
 

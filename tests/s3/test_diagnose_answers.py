@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -24,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("s3_environment")
 
 @dataclass(frozen=True)
 class Case:
-    """What the service answers, and what is to be said of it; `key` names an object or a prefix."""
+    """What the service answers (made when it is asked for, where the time matters), and what is to be said of it."""
 
-    says: Reply
+    says: Reply | Callable[[], Reply]
     message: str
     hint: str
     key: str = "d/k"
@@ -41,12 +42,12 @@ def ago(minutes: float) -> str:
 KMS = "User: arn:aws:iam::1:user/u is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:key/1"
 CASES = {
     "clock ahead": Case(
-        skewed_clock((datetime.now(UTC) - timedelta(minutes=47.5)).isoformat()).reply or Reply(0),
+        lambda: skewed_clock((datetime.now(UTC) - timedelta(minutes=47.5)).isoformat()).reply or Reply(0),
         "this machine's clock is off by about 47 minutes ahead",
         "set the clock",
     ),
     "clock behind, told by the Date alone": Case(
-        Reply(403, "SignatureDoesNotMatch", headers={"Date": ago(-30.5)}),
+        lambda: Reply(403, "SignatureDoesNotMatch", headers={"Date": ago(-30.5)}),
         "this machine's clock is off by about 30 minutes behind",
         "set the clock",
     ),
@@ -112,7 +113,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_a_refusal_names_the_cause_and_the_way_out(case: Case, bucket: Bucket, proxy: FaultProxy) -> None:
     bucket.put("d/k", b"v")
-    proxy.add(Fault(reply=case.says), method="*")
+    proxy.add(Fault(reply=case.says if isinstance(case.says, Reply) else case.says()), method="*")
     error = await refused(proxy.server, Bucket=bucket.name, Key=case.key, Region="us-east-1", **case.params)
     assert type(error) is case.error
     assert re.search(case.message, error.message), error.message

@@ -5,22 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from gadus.s3.lanes import BUFFER_BYTES, VOLLEY, Lanes
+from gadus.s3.lanes import BUFFER_BYTES, Lanes
 
 PATIENCE_SECONDS = 20
 
 
 class Work:
-    """A unit that does what a test says; one of a volley when it has something to do at the launch."""
+    """A unit that does what a test says."""
 
-    def __init__(self, do: Callable[[], object], *, launch: Callable[[], object] | None = None) -> None:
-        self.small = launch is not None
+    small = False
+
+    def __init__(self, do: Callable[[], object]) -> None:
         self._do = do
-        self._launch = launch
 
     def launch(self) -> None:
-        assert self._launch is not None
-        self._launch()
+        raise AssertionError("it is not small")
 
     def run(self, buffer: memoryview) -> None:
         assert len(buffer) == BUFFER_BYTES
@@ -241,75 +240,3 @@ def test_thousands_of_tiny_units_from_several_threads_each_run_once() -> None:
     for _ in range(8000):
         assert all_done.acquire(timeout=PATIENCE_SECONDS)
     assert sorted(done) == list(range(8000))
-
-
-class TestVolleys:
-    def test_small_units_are_all_launched_before_the_first_is_run(self) -> None:
-        lanes = Lanes()
-        order: list[str] = []
-        ended = threading.Semaphore(0)
-
-        def run() -> None:
-            order.append("run")
-            ended.release()
-
-        lanes.put(lanes.open(), [Work(run, launch=lambda: order.append("launch")) for _ in range(VOLLEY)])
-        for _ in range(VOLLEY):
-            assert ended.acquire(timeout=PATIENCE_SECONDS)
-        assert order == ["launch"] * VOLLEY + ["run"] * VOLLEY
-
-    def test_one_small_unit_alone_is_only_run(self) -> None:
-        lanes = Lanes()
-        order: list[str] = []
-        ended = threading.Event()
-        lanes.put(lanes.open(), [Work(ended.set, launch=lambda: order.append("launch"))])
-        assert ended.wait(PATIENCE_SECONDS)
-        assert order == []
-
-    def test_a_volley_is_not_larger_than_the_pace_allows(self) -> None:
-        lanes = Lanes()
-        lanes.pace.limit = 5
-        lock = threading.Lock()
-        ended = threading.Semaphore(0)
-        in_flight, most = 0, 0
-
-        def launch() -> None:
-            nonlocal in_flight, most
-            with lock:
-                in_flight += 1
-                most = max(most, in_flight)
-
-        def run() -> None:
-            nonlocal in_flight
-            with lock:
-                in_flight -= 1
-            ended.release()
-
-        lanes.put(lanes.open(), [Work(run, launch=launch) for _ in range(100)])
-        for _ in range(100):
-            assert ended.acquire(timeout=PATIENCE_SECONDS)
-        assert most == 5
-
-    def test_large_units_behind_a_small_one_do_not_wait_for_each_other(self) -> None:
-        lanes = Lanes()
-        lanes.pace.limit = 8
-        together = threading.Barrier(8, timeout=PATIENCE_SECONDS)
-        ended = threading.Semaphore(0)
-
-        def meet() -> None:
-            together.wait()
-            ended.release()
-
-        lanes.put(lanes.open(), [Work(meet, launch=ended.release), *(Work(meet) for _ in range(7))])
-        for _ in range(8):
-            assert ended.acquire(timeout=PATIENCE_SECONDS)
-
-    def test_no_more_threads_than_volleys_take_many_small_units(self) -> None:
-        lanes = Lanes(idle_seconds=1000)
-        lanes.pace.limit = 4 * VOLLEY
-        ended = threading.Semaphore(0)
-        work = [Work(ended.release, launch=lambda: None) for _ in range(4 * VOLLEY)]
-        lanes.put(lanes.open(), work)
-        for _ in work:
-            assert ended.acquire(timeout=PATIENCE_SECONDS)
-        assert lanes._lanes <= 4

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 from .pace import Pace
@@ -114,11 +115,13 @@ class Lanes:
         done = 0
         while units := self._next(done):
             done = len(units)
-            if done > 1:
-                for unit in units:
-                    unit.launch()
-            for unit in units:
-                unit.run(buffer)
+            with ExitStack() as volley:
+                # Whatever becomes of one of them: what is never run never ends, and its transfer waits for it.
+                for unit in reversed(units):
+                    volley.callback(unit.run, buffer)
+                if done > 1:
+                    for unit in units:
+                        unit.launch()
 
     def _next(self, done: int) -> list[Unit]:
         """What is next for a lane that is `done` with so many units, 0 for a new one; nothing when it is to end."""
