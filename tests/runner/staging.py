@@ -14,7 +14,7 @@ from gadus.contracts import Found, Slot
 from gadus.core.checksums import CRC64NVME, as_text, update
 from gadus.core.manifest import Item
 from gadus.runner.cache import Cache, Fetch, Tree
-from gadus.runner.cache.threads import finished
+from gadus.threads import finished
 
 LOCATION = "test://"
 

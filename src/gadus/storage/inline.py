@@ -28,8 +28,9 @@ from gadus.core.manifest import Item
 from gadus.core.partition import InputParams
 from gadus.core.tree import check_paths, parents
 from gadus.core.units import format_bytes
+from gadus.threads import finished
 
-from ._writing import in_thread, write_at
+from ._writing import write_at
 
 LARGEST_DATA_BYTES = 64 << 20
 LARGEST_TREE_BYTES = 256 << 20
@@ -69,7 +70,7 @@ class Source:
 
     async def resolve(self, params: InlineParams) -> AsyncGenerator[Found]:
         """One nameless file, or the members of the archive."""
-        yield await in_thread(_found, params)
+        yield await finished(_found, params)
 
     async def check_access(self, params: InlineParams) -> None:
         """Nobody is asked: whoever may read the job may read its data."""
@@ -78,12 +79,12 @@ class Source:
         """Write the files; nothing is asked of anybody."""
         contents = _contents(params)
         async for slot in slots:
-            if not await in_thread(slot.claim):
+            if not await finished(slot.claim):
                 continue
             # Slots usually come in the order of the archive, which then is read once.
-            if not await in_thread(_fill_from, contents, slot):
+            if not await finished(_fill_from, contents, slot):
                 contents = _contents(params)
-                if not await in_thread(_fill_from, contents, slot):
+                if not await finished(_fill_from, contents, slot):
                     raise _changed()
 
 

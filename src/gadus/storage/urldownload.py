@@ -16,9 +16,10 @@ from gadus.core.errors import ChecksumMismatch, InputChanged, InputUnreadable, S
 from gadus.core.manifest import Item
 from gadus.core.partition import InputParams, Partition
 from gadus.core.spec import Sha256
+from gadus.threads import finished
 
 from ._web import Answer, Tries, Web, shown, url_of
-from ._writing import in_thread, write_at
+from ._writing import write_at
 
 NAME_OF_THE_NAMELESS = "download"
 _CHUNK_BYTES = 1 << 20
@@ -85,7 +86,7 @@ class Source:
         """Goes on where it was when a connection breaks, if the server can and the file has an ETag; else from the start."""
         async with Web() as web:
             async for slot in slots:
-                if await in_thread(slot.claim):
+                if await finished(slot.claim):
                     await _fill(web, params.address, slot)
 
 
@@ -112,13 +113,13 @@ class _Incoming:
 
     async def add(self, chunk: bytes) -> None:
         """The next bytes."""
-        await in_thread(self._add, chunk)
+        await finished(self._add, chunk)
 
     async def pass_over(self) -> None:
         """Go to where something is missing: what an earlier run brought is only digested."""
         until = self._missing[0][0] if self._missing else self.item.size_bytes
         while self.offset < until:
-            await in_thread(self._digest_next, min(_CHUNK_BYTES, until - self.offset))
+            await finished(self._digest_next, min(_CHUNK_BYTES, until - self.offset))
 
     def stretch_is_here(self) -> None:
         """What was missing up to `end` has come."""

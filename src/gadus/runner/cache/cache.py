@@ -16,6 +16,7 @@ from gadus.core.errors import DiskFull
 from gadus.core.manifest import Item
 from gadus.runner.claim import claimed, held, sweep
 from gadus.runner.durability import drop_what_a_restart_may_have_torn, mark_what_is_durable
+from gadus.threads import finished
 
 from . import evict
 from .filling import Fetch, fill
@@ -23,7 +24,6 @@ from .growing import Growing, Report
 from .layout import Layout, Tree, read_about, tree_at
 from .leases import lease, leased, made_lease
 from .room import Room, full_disk
-from .threads import finished
 from .verify import Verified, removed_damaged, verified
 
 _POLL_SECONDS = 0.05

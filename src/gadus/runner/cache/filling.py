@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from gadus.contracts import Found, Slot
 from gadus.core.errors import Bug
 from gadus.core.manifest import Item
+from gadus.threads import finished
 
 from .growing import Growing, Wanted
-from .threads import finished
 
 Fetch = Callable[[AsyncIterator[Slot]], Awaitable[None]]
 """Fills every slot it takes. No thread of it touches a slot any more when it returns or raises."""
