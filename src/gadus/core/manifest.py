@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 _FORM = 1
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+quoted = json.encoder.encode_basestring_ascii
+"""A text as a JSON string: the fast part of the encoder, for one line of many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ class Item:
 
     def identity(self, location: str) -> str:
         """A name for exactly these bytes at `location`, as 64 hex digits. Only for a pinned item."""
-        text = _encode([location, self.key, self.size_bytes, self.etag, self.version_id, self.sha256])
+        # The array that JSON would make of them, in a fraction of the time.
+        texts = map(quoted, (self.etag, self.version_id, self.sha256))
+        text = f"[{quoted(location)},{quoted(self.key)},{self.size_bytes},{','.join(texts)}]"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -80,10 +84,10 @@ class Writing:
 
 def line_of(item: Item) -> str:
     """The item as a line of a manifest; what is empty at its end is left out."""
-    fields = [item.key, item.path, item.size_bytes, item.etag, item.version_id, item.sha256, item.checksum]
-    while not fields[-1] and len(fields) > 3:
-        fields.pop()
-    return _encode(fields)
+    further = [item.etag, item.version_id, item.sha256, item.checksum]
+    while further and not further[-1]:
+        further.pop()
+    return f"[{','.join([quoted(item.key), quoted(item.path), str(item.size_bytes), *map(quoted, further)])}]"
 
 
 def location_in(first_line: str | bytes) -> str:

@@ -58,12 +58,19 @@ class Exchange:
         self._response: Response | None = None
         self._failure: Exception | None = None
 
-    def send(self) -> None:
-        """Send the request now, and read its answer later; what goes wrong is raised then."""
+    def send(self) -> int:
+        """
+        Send the request now, and read its answer later; what goes wrong is raised then.
+
+        Returns the descriptor that becomes readable with the answer, -1 when it went wrong.
+        """
         try:
-            self._send(self._requests.connection(self._origin))
+            connection = self._requests.connection(self._origin)
+            self._send(connection)
         except (Broken, OSError) as exc:
             self._failure = exc
+            return -1
+        return connection.descriptor
 
     def drop(self) -> None:
         """Nobody wants the answer."""

@@ -153,11 +153,15 @@ class Beginning:
         self._slot: Slot | None = slot
         self._first: Part | None = None
 
-    def launch(self) -> None:
-        """Begin with the object, and send the request for its first part."""
+    def launch(self) -> int:
+        """Begin with the object, and send the request for its first part; returns what its answer comes on, or -1."""
         self._begin()
-        if self._first is not None:
-            self._first.launch()
+        return -1 if self._first is None else self._first.launch()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the answer to what was launched has been waited for too long."""
+        return self._first is not None and self._first.overdue
 
     def run(self, buffer: memoryview) -> None:
         """Begin with the object, unless that was done, and bring its first part. How it ended is told to the transfer."""

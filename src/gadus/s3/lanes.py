@@ -1,9 +1,9 @@
 """
 The threads that move bytes: one set for all inputs of all executions of this process, so that they share one budget.
 
-Each lane has one buffer, and one request in flight for a large piece. Small ones it takes by the volley: it sends all their
-requests, each on a connection of its own, then reads the answers one after the other. So a few threads keep many requests in
-flight, and do not wait for each other at every turn.
+Each lane has one buffer, and one request in flight for a large piece. Of small ones it has many in flight, each on a connection
+of its own, and reads the answers as they come; the next request goes out as soon as one is answered. So one thread keeps a
+service busy, and few threads wait for each other.
 """
 
 from __future__ import annotations
@@ -12,29 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import Protocol
 
+from .flight import FLIGHT, Flight, Unit
 from .pace import Pace
 
 BUFFER_BYTES = 1 << 20
 IDLE_SECONDS = 5.0
 """A lane that has had no work for so long ends."""
-VOLLEY = 16
-"""So many small units are taken at once."""
-
-
-class Unit(Protocol):
-    """One request's worth of work."""
-
-    @property
-    def small(self) -> bool:
-        """Whether it may be one of a volley."""
-
-    def launch(self) -> None:
-        """Send the request, of a small one; `run` follows. Never raises."""
-
-    def run(self, buffer: memoryview) -> None:
-        """Do it; `buffer` is this thread's alone until this returns. Never raises."""
 
 
 class Queue:
@@ -60,6 +44,8 @@ class Lanes:
         self._lanes = 0
         self._idle = 0
         self._working = 0
+        self._spare = 0
+        """How many more small units the lanes would take that have some in flight."""
 
     def open(self) -> Queue:
         """A queue for one transfer; to be closed."""
@@ -96,11 +82,17 @@ class Lanes:
 
     def _widen(self) -> None:
         room = self.pace.limit - self._working
+        spare = self._spare
         wanted = 0
         for queue in self._queues:
             units = min(len(queue.units), max(room, 0))
-            wanted += -(-units // VOLLEY) if queue.first_is_small else units
             room -= units
+            if queue.first_is_small:
+                # Lanes with others in flight look again by themselves.
+                beyond, spare = max(units - spare, 0), max(spare - units, 0)
+                wanted += -(-beyond // FLIGHT)
+            else:
+                wanted += units
         if not wanted:
             return
         self._change.notify(wanted)
@@ -112,28 +104,38 @@ class Lanes:
 
     def _work(self) -> None:
         buffer = memoryview(bytearray(BUFFER_BYTES))
-        done = 0
-        while units := self._next(done):
-            done = len(units)
-            with ExitStack() as volley:
-                # Whatever becomes of one of them: what is never run never ends, and its transfer waits for it.
-                for unit in reversed(units):
-                    volley.callback(unit.run, buffer)
-                if done > 1:
-                    for unit in units:
-                        unit.launch()
+        flight = Flight()
+        done: int | None = None
+        try:
+            while (units := self._next(done, flight)) or flight.units:
+                # What is alone is waited for in the plain way.
+                ready = units if len(units) == 1 and not flight.units else flight.answered(units)
+                done = len(ready)
+                _run_all(ready, buffer)
+        finally:
+            _run_all(flight.abandoned(), buffer)
 
-    def _next(self, done: int) -> list[Unit]:
-        """What is next for a lane that is `done` with so many units, 0 for a new one; nothing when it is to end."""
+    def _next(self, done: int | None, flight: Flight) -> Sequence[Unit]:
+        """
+        What is next for a lane that is `done` with so many units, None for a new one, and has others in `flight`.
+
+        Nothing when it is to end, or to go on with its flight.
+        """
         with self._change:
-            self._working -= done
-            if not done:
+            if done is None:
                 self._idle -= 1
+            self._working -= done or 0
+            self._spare -= flight.spare
+            flight.spare = 0
             rested = False
             while True:
-                units = self._first()
+                units = self._first(len(flight.units))
                 if units:
                     self._working += len(units)
+                if flight.units or len(units) > 1:
+                    flight.spare = FLIGHT - len(flight.units) - len(units)
+                    self._spare += flight.spare
+                if units or flight.units:
                     # What follows may need more lanes than what stood first.
                     self._widen()
                     return units
@@ -145,16 +147,27 @@ class Lanes:
                 rested = not self._change.wait(self._idle_seconds)
                 self._idle -= 1
 
-    def _first(self) -> list[Unit]:
-        """The first of the queue whose turn it is; nothing also when as many are in flight as the pace allows."""
-        room = min(self.pace.limit - self._working, VOLLEY)
+    def _first(self, in_flight: int) -> list[Unit]:
+        """
+        The first of the queue whose turn it is, for a lane with so many in flight: only small ones, when it has any.
+
+        Nothing also when as many are in flight as the pace allows.
+        """
+        room = min(self.pace.limit - self._working, FLIGHT - in_flight)
         if room > 0:
             for _ in range(len(self._queues)):
                 queue = self._queues[0]
                 self._queues.rotate(-1)
-                if queue.units:
+                if queue.units and (queue.first_is_small or not in_flight):
                     units = [queue.units.popleft()]
                     while units[0].small and len(units) < room and queue.first_is_small:
                         units.append(queue.units.popleft())
                     return units
         return []
+
+
+def _run_all(units: Sequence[Unit], buffer: memoryview) -> None:
+    """Whatever becomes of one of them: what is never run never ends, and its transfer waits for it."""
+    with ExitStack() as all_of_them:
+        for unit in reversed(units):
+            all_of_them.callback(unit.run, buffer)

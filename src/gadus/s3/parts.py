@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .response import Response
 
 SMALL_BYTES = 512 << 10
-"""Up to here the answers of a volley fit into the kernel's buffers while they wait to be read."""
+"""Up to here an answer fits into the kernel's buffers while it waits to be read."""
 PART_BYTES = 8 << 20
 """Objects up to this size are fetched by one request."""
 _LARGEST_REFUSAL_BYTES = 64 << 10
@@ -65,25 +65,33 @@ class Part:
         self._end = end
         self._tries = Tries(file.transfer.bucket.requests.patience)
         self._launched: tuple[Exchange, float] | None = None
-        self._in_volley = False
+        self._in_flight = False
         self._begun = False
         self._not_before = 0.0
 
     @property
     def small(self) -> bool:
-        """Whether it may be one of a volley: its answer then waits while others are read. Once it failed, it is alone."""
+        """Whether it may be one of many in flight: its answer then waits while others are read. Once it failed, it is alone."""
         return not self._not_before and self._end - self._start <= SMALL_BYTES
 
-    def launch(self) -> None:
-        """Send the request; the answer is read when this is run."""
+    def launch(self) -> int:
+        """Send the request; the answer is read when this is run, and comes on the descriptor returned, unless that is -1."""
         if self._offset == self._end or not self.file.transfer.begins(self):
-            return
+            return -1
         # From here on the transfer ends it, and waits for it.
-        self._begun = self._in_volley = True
+        self._begun = self._in_flight = True
         # What keeps it from being sent is met again, and told, when it is run.
         with suppress(GadusError):
-            self._launched = self._exchange(), time.monotonic()
-            self._launched[0].send()
+            exchange = self._exchange()
+            self._launched = exchange, time.monotonic()
+            return exchange.send()
+        return -1
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the answer to what was launched has been waited for too long."""
+        patience = self.file.transfer.bucket.requests.patience
+        return self._launched is not None and time.monotonic() - self._launched[1] >= patience.stall_seconds
 
     def run(self, buffer: memoryview) -> None:
         """Bring the bytes into the file. How it ended is told to the transfer."""
@@ -139,9 +147,9 @@ class Part:
                     transfer.widen()
 
     def _wait(self, seconds: float) -> None:
-        if self._in_volley:
-            # The others of the volley wait for this lane to read their answers.
-            self._in_volley = False
+        if self._in_flight:
+            # Others in flight wait for this lane to read their answers.
+            self._in_flight = False
             self._not_before = time.monotonic() + seconds
             raise _Later
         self.file.transfer.ended.wait(seconds)

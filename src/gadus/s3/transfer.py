@@ -20,12 +20,14 @@ from gadus.contracts import Slot
 from .bucket import Bucket
 from .diagnose import Question, explain
 from .incoming import Beginning, Incoming
-from .lanes import VOLLEY, Lanes
+from .lanes import Lanes
 from .listing import quoted
 from .parts import Part, Refused
 
 _AHEAD = 128
 """So many units wait for a lane beyond those that are in flight: a slot that waits holds an open file."""
+_TOGETHER = 16
+"""So many units are put at once: each time the lanes have to agree on who takes them."""
 _MOST_REFUSALS = 5
 """So often a part may be refused by a service that then says it would give it."""
 
@@ -81,7 +83,7 @@ class Transfer:
     async def take(self, slot: Slot) -> None:
         """Begin with one more object; returns when there is room for the next."""
         self._taken.append(Beginning(self, slot))
-        if len(self._taken) >= VOLLEY:
+        if len(self._taken) >= _TOGETHER:
             self._put_taken()
         elif len(self._taken) == 1:
             # As soon as the next slot is long in coming.

@@ -7,7 +7,6 @@ connection then gets a `Broken`.
 
 from __future__ import annotations
 
-import re
 import select
 import socket
 import ssl
@@ -16,13 +15,15 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .response import Broken, Response, Stalled
 
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 30.0
 """A connection that brings nothing for so long is given up, unless its maker says otherwise."""
-_HEADER = re.compile(r"^([^:\r\n]+):[ \t]*([^\r\n]*)", re.MULTILINE)
+_in_lower_case = lru_cache(maxsize=256)(str.lower)
+"""Services send the same few names again and again."""
 _LARGEST_HEAD_BYTES = 64 << 10
 _MOST_ANNOUNCEMENTS = 16
 _HEAD_BYTES = 8 << 10
@@ -88,7 +89,7 @@ class Connection:
         if self._socket is None:
             self._connect()
         assert self._socket is not None
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        lines = "\r\n".join(map(": ".join, headers.items())) + "\r\n"
         if self.origin.proxy and not self.origin.tls:
             target = f"http://{self.origin.name}{target}"
             lines += self._proxy_authorization()
@@ -114,18 +115,28 @@ class Connection:
             raise Broken(f"the connection was cut: {exc.strerror or exc}", reused=reused) from exc
 
     @property
+    def descriptor(self) -> int:
+        """What becomes readable when something comes; -1 without a connection."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    @property
     def holds_more(self) -> bool:
         """Whether something came that nobody has asked for."""
         return bool(self._held)
 
     def receive_into(self, view: memoryview) -> int:
         """Fill `view` as far as data comes; 0 when the other side has ended. Raises Broken when it stalls."""
-        if self._held:
-            got = min(len(self._held), len(view))
-            view[:got] = self._held[:got]
-            self._held = self._held[got:]
-            return got
-        return self._receive(view, wait_for_all=True)
+        held = self._held
+        if not held:
+            return self._receive(view, wait_for_all=True)
+        got = min(len(held), len(view))
+        view[:got] = held[:got]
+        self._held = held[got:]
+        # Together with what follows it, unless nothing does for now.
+        if got < len(view) and not self._aborted:
+            with suppress(Broken):
+                got += self._receive(view[got:], wait_for_all=True)
+        return got
 
     def read_line(self, most_bytes: int) -> bytes:
         """Up to the next line end, without it."""
@@ -217,7 +228,11 @@ class Connection:
         status = rest[:3]
         if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit()):
             raise Broken(f"the answer is not HTTP: {first[:40]!r}")
-        headers = {name.lower(): value.rstrip() for name, value in _HEADER.findall(lines)}
+        headers = {}
+        for line in lines.split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                headers[_in_lower_case(name)] = value.strip(" \t")
         wish = headers.get("connection", "").lower()
         keeps = wish != "close" if version == "HTTP/1.1" else wish == "keep-alive"
         bodiless = method in ("HEAD", "CONNECT") or int(status) in _NO_BODY or status[0] == "1"

@@ -102,6 +102,9 @@ class _Slots:
         return self
 
     async def __anext__(self) -> Slot:
+        # The usual case, without a turn: nothing to wait for, and nobody who waits.
+        if self._next and not self._aside and not self._turn.locked():
+            return self._growing.slot(*self._next.popleft())
         async with self._turn:
             self.at_end = not await self._has_next()
             if self.at_end:

@@ -231,7 +231,8 @@ class Growing:
     def _link(self, item: Item, identity: str) -> int:
         """Link an object that is here; returns its size, -1 when it is not here."""
         path = self._layout.object(identity)
-        if not self._directory.link(path, path_in_tree(item.path)):
+        # Asked first: most often it is not, and a link that fails costs more than the question.
+        if not (os.access(path, os.F_OK) and self._directory.link(path, path_in_tree(item.path))):
             return -1
         size_bytes = item.size_bytes if item.size_bytes >= 0 else self._directory.size_of(path_in_tree(item.path))
         self._record.add(item, identity, size_bytes)

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gadus.core.manifest import Item
+from gadus.core.manifest import Item, quoted
 
 _BUFFERED_LINES = 500
 _SHA256 = "sha256:"
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def check_of(item: Item, digest: str = "") -> str:
@@ -54,22 +53,17 @@ class Recording:
         seconds: float | None = None,
     ) -> None:
         """One more object is in the tree; it was fetched when it took `seconds`, and was in the cache otherwise."""
-        line: dict[str, Any] = {"key": item.key, "path": item.path, "bytes": size_bytes}
+        text = f'{{"key":{quoted(item.key)},"path":{quoted(item.path)},"bytes":{size_bytes}'
         if item.etag:
-            line["etag"] = item.etag
+            text += f',"etag":{quoted(item.etag)}'
         if item.version_id:
-            line["version_id"] = item.version_id
+            text += f',"version_id":{quoted(item.version_id)}'
         if sha256 := item.sha256 or (digest.removeprefix(_SHA256) if digest.startswith(_SHA256) else ""):
-            line["sha256"] = sha256
+            text += f',"sha256":{quoted(sha256)}'
         if checksum := item.checksum or ("" if digest.startswith(_SHA256) else digest):
-            line["checksum"] = checksum
-        line["object"] = identity
-        if seconds is None:
-            line["came"] = "cache"
-        else:
-            line["came"] = "fetched"
-            line["seconds"] = round(seconds, 4)
-        text = _encode(line) + "\n"
+            text += f',"checksum":{quoted(checksum)}'
+        came = '"cache"' if seconds is None else f'"fetched","seconds":{seconds:.4f}'
+        text += f',"object":"{identity}","came":{came}}}\n'
         with self._lock:
             self._lines.append(text)
             if len(self._lines) >= _BUFFERED_LINES:

@@ -18,7 +18,7 @@ from raw_server import answer
 from gadus.core import checksums
 from gadus.core.errors import InputChanged, InputUnreadable, StorageUnavailable
 from gadus.core.manifest import Item
-from gadus.s3.lanes import VOLLEY
+from gadus.s3.pace import FIRST
 from gadus.s3.patience import Patience
 from gadus.testing.slots import FileSlot
 
@@ -30,7 +30,7 @@ SLOW_DOWN = answer(b"<Error><Code>SlowDown</Code></Error>", status="503 Slow Dow
 CUT = answer(b"x" * 300, headers='ETag: "1"\r\n')[:200]
 
 
-def some(number: int = VOLLEY, size_bytes: int = 300) -> dict[str, bytes]:
+def some(number: int = FIRST, size_bytes: int = 300) -> dict[str, bytes]:
     return {f"{at:02}": os.urandom(size_bytes) for at in range(number)}
 
 
@@ -43,7 +43,7 @@ def open_connections(port: int) -> list[str]:
 
 async def test_one_thread_asks_for_all_before_it_reads_an_answer(tmp_path: Path) -> None:
     objects = some()
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         fetching = Fetching(service.port, tmp_path)
         await fetching.fetch(objects)
     assert fetching.arrived == objects
@@ -56,7 +56,7 @@ async def test_one_thread_asks_for_all_before_it_reads_an_answer(tmp_path: Path)
 )
 async def test_a_bad_answer_hurts_only_its_own_object(tmp_path: Path, bad: bytes) -> None:
     objects = {**some(), BAD: b"x" * 300}
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         service.instead[BAD] = deque([bad])
         fetching = Fetching(service.port, tmp_path)
         await fetching.fetch(objects)
@@ -77,7 +77,7 @@ ERRORS = {
 async def test_an_error_names_its_object_and_spoils_no_other(tmp_path: Path, kind: str) -> None:
     objects = some()
     error, bad = ERRORS[kind]
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         service.instead[BAD] = deque([bad] * 9)
         fetching = Fetching(service.port, tmp_path)
         with pytest.raises(error, match=BAD):
@@ -93,7 +93,7 @@ async def test_an_error_names_its_object_and_spoils_no_other(tmp_path: Path, kin
 
 async def test_a_stalled_answer_lets_the_others_arrive_and_is_asked_for_again(tmp_path: Path) -> None:
     objects = some()
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         service.instead[BAD] = deque([HOLD])
         fetching = Fetching(service.port, tmp_path, STALLING)
         await fetching.fetch(objects)
@@ -103,21 +103,21 @@ async def test_a_stalled_answer_lets_the_others_arrive_and_is_asked_for_again(tm
 
 async def test_a_volley_without_any_answer_waits_once_and_not_for_each(tmp_path: Path) -> None:
     objects = some()
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         service.instead.update({key: deque([HOLD]) for key in objects})
         fetching = Fetching(service.port, tmp_path, STALLING)
         await fetching.fetch(objects)
     assert fetching.arrived == objects
-    again = [at for _, at, _ in service.asked[VOLLEY:]]
-    assert len(again) == VOLLEY
-    assert max(again) - service.asked[0][1] < VOLLEY * STALL_SECONDS / 2
+    again = [at for _, at, _ in service.asked[FIRST:]]
+    assert len(again) == FIRST
+    assert max(again) - service.asked[0][1] < FIRST * STALL_SECONDS / 2
 
 
 async def test_what_is_put_back_waits_as_long_as_the_service_wishes_and_keeps_nobody_waiting(tmp_path: Path) -> None:
     """1. One of a volley is throttled for a second. 2. The others, and more, arrive. 3. It is asked for again, alone."""
-    objects = some(3 * VOLLEY)
+    objects = some(3 * FIRST)
     wish = answer(status="503 Slow Down", headers="Retry-After: 1\r\n")
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         service.instead[BAD] = deque([wish])
         fetching = Fetching(service.port, tmp_path)
         await fetching.fetch(objects)
@@ -131,12 +131,12 @@ async def test_what_is_put_back_waits_as_long_as_the_service_wishes_and_keeps_no
 
 async def test_cancelling_leaves_no_connection_open_when_it_returns(tmp_path: Path) -> None:
     objects = some()
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         service.instead.update({key: deque([HOLD]) for key in objects})
         fetching = Fetching(service.port, tmp_path)
         going = asyncio.create_task(fetching.fetch(objects))
         await service.until_met()
-        assert len(open_connections(service.port)) == VOLLEY
+        assert len(open_connections(service.port)) == FIRST
         going.cancel()
         async with asyncio.timeout(2):
             with pytest.raises(asyncio.CancelledError):
@@ -232,7 +232,7 @@ async def test_small_and_large_objects_mixed_arrive_and_do_not_wait_for_each_oth
     """In parts, in one request each, and by the volley; sixteen are in flight at once before anything is answered."""
     sizes = [1, 700_000, 0, 9 << 20, 300_000, 2 << 20, *(1 << 20 for _ in range(10)), *(500 for _ in range(40)), 20 << 20]
     objects = {f"{at:02}": os.urandom(size) for at, size in enumerate(sizes)}
-    async with held_service(objects, together=VOLLEY) as service:
+    async with held_service(objects, together=FIRST) as service:
         fetching = Fetching(service.port, tmp_path)
         await fetching.fetch(objects)
     assert fetching.arrived == objects
@@ -243,7 +243,7 @@ async def test_small_and_large_objects_mixed_arrive_and_do_not_wait_for_each_oth
 async def test_an_etag_that_no_request_can_name_is_refused_and_not_sent(tmp_path: Path) -> None:
     slots = [
         FileSlot(Item(f"k{at}", f"k{at}", 3, etag), tmp_path / f"k{at}", tmp_path / f"k{at}.partial")
-        for at, etag in enumerate(['"→"', '"1"\r\nrange: bytes=0-0'] * VOLLEY)
+        for at, etag in enumerate(['"→"', '"1"\r\nrange: bytes=0-0'] * FIRST)
     ]
     async with held_service({}) as service:
         with pytest.raises(InputUnreadable, match="is listed with the ETag"):
