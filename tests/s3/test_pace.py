@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gadus.s3.pace import FEWEST, FIRST, MOST, Pace
 
 MIB = 1 << 20
-LOOK_SECONDS = 0.3
+LOOK_SECONDS = 0.6
 """More than a pace lets pass before it looks."""
 
 
@@ -39,10 +39,12 @@ class Service:
     def work(self, seconds: float) -> list[int]:
         """The limit after each look."""
         limits = []
+        # The time is counted from the first answer.
+        self.pace.arrived(0)
         until = self.clock.now + seconds
         while self.clock.now < until:
             self.clock.tick()
-            self.pace.done(int(self.bytes_per_second * LOOK_SECONDS * min(self.pace.limit, self.most_useful)))
+            self.pace.arrived(int(self.bytes_per_second * LOOK_SECONDS * min(self.pace.limit, self.most_useful)))
             limits.append(self.pace.limit)
         return limits
 
@@ -65,7 +67,7 @@ def test_the_limit_stays_within_its_bounds_whatever_happens(steps: list[tuple[st
         clock.tick(seconds)
         before = pace.limit
         if what == "done":
-            assert pace.done(size_bytes) is (pace.limit > before)
+            assert pace.arrived(size_bytes) is (pace.limit > before)
         elif what == "throttled":
             pace.throttled()
             assert pace.limit in (before, max(FEWEST, before // 2))
@@ -96,20 +98,31 @@ def test_it_falls_back_when_a_step_brought_nothing_and_then_tries_seldom() -> No
 def test_it_settles_near_what_the_service_can_use() -> None:
     clock = Clock()
     pace = Pace(clock)
-    limits = Service(pace, clock, most_useful=64).work(seconds=30)
-    assert sorted(limits)[len(limits) // 2] == 64
+    limits = Service(pace, clock, most_useful=2 * FIRST).work(seconds=30)
+    assert sorted(limits)[len(limits) // 2] == 2 * FIRST
 
 
 def test_small_objects_count_by_their_number() -> None:
     """Twice as many requests a second are twice the work, also where the objects happen to be smaller."""
     clock = Clock()
     pace = Pace(clock)
+    pace.arrived(0)
     for size_bytes in (50_000, 1):
         for _ in range(10 * pace.limit):
-            pace.done(size_bytes)
+            pace.arrived(size_bytes)
         clock.tick()
-        pace.done(0)
+        pace.arrived(0)
     assert pace.limit == 4 * FIRST
+
+
+def test_a_service_that_is_slow_to_begin_is_not_taken_for_one_that_more_requests_make_quicker() -> None:
+    """1. Nothing comes for a while. 2. Then all that the service can give. 3. The next step brings no more: it is taken back."""
+    clock = Clock()
+    pace = Pace(clock)
+    clock.tick(10)
+    limits = Service(pace, clock, most_useful=FIRST).work(seconds=3)
+    assert limits[:2] == [2 * FIRST, FIRST]
+    assert set(limits[2:]) == {FIRST}
 
 
 def test_throttling_halves_once_for_all_answers_of_one_moment() -> None:
@@ -127,7 +140,7 @@ def test_throttling_that_goes_on_halves_again_down_to_one() -> None:
         pace.throttled()
         limits.append(pace.limit)
         clock.tick()
-    assert limits == [8, 4, 2, 1, 1, 1, 1, 1]
+    assert limits == [FIRST // 2, FIRST // 4, FIRST // 8, *[1] * 5]
 
 
 def test_after_throttling_it_rests_and_then_rises_gently() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST_PART_BYTES = 64 << 20
 PARTS = 32
-"""A large object is fetched in about so many parts: more give more requests, fewer leave connections idle at the end."""
+"""About so many parts are made of the large objects that are under way: fewer would leave connections idle at the end."""
 _SAYABLE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
 
@@ -38,7 +38,8 @@ class Incoming:
                 f"{item.key!r} is listed with the ETag {item.etag[:100]!r}, by which no service can be asked for it",
                 hint="use another endpoint of the service",
             )
-        self.in_one = self._missing == [(0, item.size_bytes)] and 0 < item.size_bytes <= PART_BYTES
+        self._step = self._part_bytes()
+        self.in_one = self._missing == [(0, item.size_bytes)] and 0 < item.size_bytes <= self._step
         self.etag = item.etag
         """Of the generation that is fetched: where the listing tells none, that of the first answer."""
         self._modified = ""
@@ -58,13 +59,24 @@ class Incoming:
 
     def parts(self) -> list[Part]:
         """The requests to make, in the order of the file; one for an object that is here, which is then only checked."""
-        # SHA-256 follows the file from its beginning, at little more than the speed of a network: it must not begin late.
-        largest = PART_BYTES if self.slot.item.sha256 else LARGEST_PART_BYTES
-        step = min(largest, max(PART_BYTES, self.slot.item.size_bytes // PARTS))
+        step = self._step
         parts = [
             Part(self, begin, min(begin + step, end)) for offset, end in self._missing for begin in range(offset, end, step)
         ]
         return parts or [Part(self, 0, 0)]
+
+    def _part_bytes(self) -> int:
+        """
+        The size of a part: as large as lets enough of them be in flight, since each request costs the service something.
+
+        Where many objects are under way these are enough, and each is fetched in one.
+        """
+        item = self.slot.item
+        parts = -(-PARTS // self.transfer.open_units)
+        if parts == 1:
+            return max(PART_BYTES, min(item.size_bytes, LARGEST_PART_BYTES))
+        # SHA-256 follows the file from its beginning, at little more than the speed of a network: it must not begin late.
+        return PART_BYTES if item.sha256 else min(LARGEST_PART_BYTES, max(PART_BYTES, item.size_bytes // parts))
 
     def is_told_by(self, headers: Mapping[str, str]) -> bool:
         """Whether an answer with these headers is of the same generation as all before, as far as the service says."""

@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable
 
 FEWEST = 1
-FIRST = 16
+FIRST = 24
 MOST = 192
 """With a buffer each, this bounds the memory, too."""
-_LOOK_SECONDS = 0.25
+_NOT_BEGUN = float("inf")
+_LOOK_SECONDS = 0.5
 _REST_SECONDS = 2.0
 _HOLD_SECONDS = 5.0
-_GAIN = 0.15
+_GAIN = 0.3
 """So much more throughput must twice the requests bring; less may be chance. Of a smaller step less is asked in proportion."""
-_REQUEST_WORTH_BYTES = 128 << 10
-"""What a request costs a service, in bytes moved: small objects then count by their number, large ones by their size."""
+_ANSWER_WORTH_BYTES = 128 << 10
+"""What an answer costs a service, in bytes moved: small objects then count by their number, large ones by their size."""
 
 
 class Pace:
@@ -31,18 +32,21 @@ class Pace:
         self.limit = FIRST
         self._clock = clock
         self._lock = threading.Lock()
-        self._done = 0.0
-        self._since = clock()
+        self._arrived = 0.0
+        self._since = _NOT_BEGUN
         self._best = 0.0
         self._before = FIRST
         self._waiting_until = float("-inf")
         self._halved_at = float("-inf")
 
-    def done(self, size_bytes: int) -> bool:
-        """A request brought so much. True when the limit was raised by it."""
+    def arrived(self, size_bytes: int) -> bool:
+        """An answer, or a stretch of a long one, brought so much. True when the limit was raised by it."""
         # Not under the lock: losing one of thousands to a race moves nothing.
-        self._done += size_bytes + _REQUEST_WORTH_BYTES
+        self._arrived += size_bytes + _ANSWER_WORTH_BYTES
         now = self._clock()
+        if self._since == _NOT_BEGUN:
+            # From here on: until the first answer a service only gets under way.
+            self._arrived, self._since = 0.0, now
         if now - self._since < _LOOK_SECONDS or not self._lock.acquire(blocking=False):
             return False
         try:
@@ -63,10 +67,11 @@ class Pace:
         """Nothing is in flight: what was measured says nothing about what comes next."""
         with self._lock:
             self._hold(self._clock(), 0)
+            self._since = _NOT_BEGUN
 
     def _look(self, now: float) -> bool:
-        rate = self._done / (now - self._since)
-        self._done = 0.0
+        rate = self._arrived / (now - self._since)
+        self._arrived = 0.0
         self._since = now
         if now < self._waiting_until:
             self._best = max(self._best, rate)
@@ -84,7 +89,7 @@ class Pace:
         return self.limit > self._before
 
     def _hold(self, now: float, seconds: float) -> None:
-        self._done = 0.0
+        self._arrived = 0.0
         self._since = now
         self._best = 0.0
         self._waiting_until = now + seconds

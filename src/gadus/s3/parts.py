@@ -142,9 +142,6 @@ class Part:
                 if pause is None:
                     raise self._given_up(exc) from exc
                 self._wait(pause)
-            else:
-                if transfer.pace.done(self._offset - before):
-                    transfer.widen()
 
     def _wait(self, seconds: float) -> None:
         if self._in_flight:
@@ -168,6 +165,9 @@ class Part:
                 skipped = min(passed_over, got)
                 passed_over -= skipped
                 self._write(buffer[skipped:got], digest, comes_whole=response.status == 200)
+                # As it comes, and not when a part ends: with few large parts that is too seldom to tell what is faster.
+                if self.file.transfer.pace.arrived(got):
+                    self.file.transfer.widen()
         if self._offset < self._end:
             raise StorageUnavailable(f"{location.endpoint} sent {self._end - self._offset} bytes too few of {item.key!r}")
 

@@ -80,6 +80,11 @@ class Transfer:
         self._answered_at = 0.0
         """When the service was last seen to answer what it had refused."""
 
+    @property
+    def open_units(self) -> int:
+        """How many requests are under way or wait for a lane; at least 1."""
+        return max(1, self._open)
+
     async def take(self, slot: Slot) -> None:
         """Begin with one more object; returns when there is room for the next."""
         self._taken.append(Beginning(self, slot))
