@@ -9,6 +9,8 @@ from typing import Protocol
 
 FLIGHT = 64
 """So many small units are in flight for one lane at most."""
+_RUN_AT_ONCE = 8
+"""So many answers are read before new requests are sent in their place: else service and lane would wait for each other."""
 _WAIT_MS = 20
 """After so long a lane looks for more work, though nothing was answered."""
 _OVERDUE_LOOK_SECONDS = 0.25
@@ -52,7 +54,9 @@ class Flight:
         """Launch `more`, and wait a little for answers; returns the units that are to be run, which then are not in flight."""
         self._ready += more
         self._ready = [unit for unit in more if not self._launched(unit)]
-        for descriptor, _ in self._poll.poll(0 if self._ready else _WAIT_MS):
+        answered = self._poll.poll(0 if self._ready else _WAIT_MS)
+        # Those asked first come first.
+        for descriptor, _ in answered[:_RUN_AT_ONCE]:
             self._land(descriptor)
         now = time.monotonic()
         if not self._ready or now - self._looked_at > _OVERDUE_LOOK_SECONDS:

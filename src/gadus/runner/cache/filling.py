@@ -21,6 +21,7 @@ _ITEMS_AT_ONCE = 1000
 """Linking so many takes about 10 ms."""
 _MOST_ASIDE = 1000
 _POLL_SECONDS = 0.05
+_TRY_SECONDS = 0.5
 _ROOM_POLL_SECONDS = 0.2
 
 
@@ -95,6 +96,7 @@ class _Slots:
         self._next: deque[Wanted] = deque()
         self._aside = growing.aside
         self._looked_at = 0.0
+        self._tried_at = 0.0
         self._ended = False
         self._turn = asyncio.Lock()
 
@@ -130,11 +132,15 @@ class _Slots:
 
     def _look_aside(self) -> None:
         """See what has become of the objects that others bring: those that came, or whose process died, are next."""
+        self._looked_at = time.monotonic()
+        # Most often they come; to ask for a lock costs more, and who died is not missed at once.
+        thorough = self._looked_at - self._tried_at > _TRY_SECONDS
+        if thorough:
+            self._tried_at = self._looked_at
         for _ in range(len(self._aside)):
             wanted = self._aside.popleft()
-            free = self._growing.may_claim(wanted[1])
+            free = self._growing.is_here(wanted[1]) or (thorough and self._growing.may_claim(wanted[1]))
             (self._next if free else self._aside).append(wanted)
-        self._looked_at = time.monotonic()
 
     async def _more(self) -> None:
         """Wait for more that is missing; with objects aside, not for long."""

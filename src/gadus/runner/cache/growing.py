@@ -149,9 +149,13 @@ class Growing:
             self._needs_no_room(slot.identity, slot.resumed_bytes)
         return True
 
+    def is_here(self, identity: str) -> bool:
+        """Whether an object that somebody else was bringing has come."""
+        return os.access(self._layout.object(identity), os.F_OK)
+
     def may_claim(self, identity: str) -> bool:
-        """Whether an object that somebody else was bringing is here now, or may be claimed."""
-        return os.path.lexists(self._layout.object(identity)) or is_free(self._layout.partial(identity))
+        """Whether an object that somebody else was bringing may be claimed: its process died, or it has just come."""
+        return is_free(self._layout.partial(identity))
 
     def arrived(self, slot: SlotFile, size_bytes: int) -> None:
         """Bytes came into a slot."""
