@@ -18,9 +18,15 @@ from .studies.at_once import EIGHT_COLD, ONE_COLD
 from .studies.changed import CHANGED
 from .studies.killed import CONTINUED, KILLED
 from .studies.verified import OPENSSL, VERIFIED, then_summed
-from .studies.warm import WARM
+from .studies.warm import RETRY, WARM
 
 KEYS_A_PAGE = 1000
+COPIED = """nearly all the time of either client is the kernel's, which copies every byte twice and finds fresh memory for it; Gadus
+  sums the bytes besides, and its process starts a Python."""
+NO_CORE_TO_SPARE = """a SHA-256 takes a core of its own for as long as `openssl dgst` does; the gate supposes one that neither the download
+  nor the service needs. Here they share the cores, so their times add up."""
+EIGHT_PROCESSES = """eight processes have eight Pythons, buffers and event loops on the cores of the service; each byte is fetched once all
+  the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class Gate:
     """
     `samples` are one figure a round of the record `key`, or none at all; their median is to be at most `must`.
 
-    `name` says what is divided by what.
+    `name` says what is divided by what; `limit` is what stands in the way where it is known, told when the gate is not met.
     """
 
     name: str
@@ -37,6 +43,7 @@ class Gate:
     aim: float
     samples: Callable[[Record], Sequence[float]]
     show: Callable[[float], str] = "{:.2f}".format
+    limit: str = ""
 
     def measured(self, results: Results) -> Sequence[float]:
         record = results.get(self.key)
@@ -50,8 +57,13 @@ class Gate:
             return [*promise, "", "not measured", ""]
         figure = median(samples)
         around = f" ({self.show(min(samples))}–{self.show(max(samples))})" if len(samples) > 1 else ""
-        met = "yes" if figure <= self.must else "**NO**"
+        met = "yes" if self.met(results) else "**NO**"
         return [*promise, self.show(figure) + around, met, f"`{record.command}`"]
+
+    def met(self, results: Results) -> bool:
+        """Whether it was measured, and holds."""
+        samples = self.measured(results)
+        return bool(samples) and median(samples) <= self.must
 
 
 def gates() -> Iterator[Gate]:
@@ -65,7 +77,7 @@ def gates() -> Iterator[Gate]:
 
 
 def _large_objects() -> Iterator[Gate]:
-    yield Gate("W1 CPU / s5cmd, raw", "W1/raw", 0.60, 0.40, _against(S5CMD, cpu_seconds))
+    yield Gate("W1 CPU / s5cmd, raw", "W1/raw", 0.60, 0.40, _against(S5CMD, cpu_seconds), limit=COPIED)
     for workload in ("W1", "W2"):
         for profile in PROFILES:
             yield Gate(f"{workload} seconds / best peer, {profile}", f"{workload}/{profile}", 1.05, 0.90, _against_the_best)
@@ -85,7 +97,8 @@ def _small_objects() -> Iterator[Gate]:
 def _verified() -> Iterator[Gate]:
     for workload in ("W1", "W3"):
         key, then = f"W7.{workload}/raw", _ratio(VERIFIED, then_summed(S5CMD))
-        yield Gate(f"W7 of {workload}: seconds / max(download, openssl)", key, 1.10, 1.03, _over_the_floor)
+        floor = f"W7 of {workload}: seconds / max(download, openssl)"
+        yield Gate(floor, key, 1.10, 1.03, _over_the_floor, limit=NO_CORE_TO_SPARE)
         yield Gate(f"W7 of {workload}: seconds / (s5cmd, then sha256sum)", key, 0.80, 0.55, then)
 
 
@@ -93,10 +106,13 @@ def _cached() -> Iterator[Gate]:
     for workload in ("W1", "W4"):
         yield Gate(f"W8 of {workload}: body bytes moved", f"W8.{workload}/raw", 0, 0, _bytes_when_warm, format_bytes)
     yield Gate("W8 of W1: seconds, warm", "W8.W1/raw", 0.050, 0.005, _each(WARM, seconds), "{:.3f} s".format)
+    again = "W8 of W4: seconds, warm, for another execution of the job"
+    yield Gate(again, "W8.W4/raw", 0.050, 0.005, _each(RETRY, seconds), "{:.3f} s".format)
     for profile in PROFILES:
         key, all_bytes = f"W9/{profile}", _ratio(EIGHT_COLD, ONE_COLD, _body_bytes)
         yield Gate(f"W9 body bytes of eight jobs / one job, {profile}", key, 1.00, 1.00, all_bytes, "{:.4f}".format)
-        yield Gate(f"W9 seconds of eight jobs / one job, {profile}", key, 1.20, 1.05, _ratio(EIGHT_COLD, ONE_COLD))
+        eight = f"W9 seconds of eight jobs / one job, {profile}"
+        yield Gate(eight, key, 1.20, 1.05, _ratio(EIGHT_COLD, ONE_COLD), limit=EIGHT_PROCESSES)
     yield Gate(
         "W13 objects fetched / objects changed", "W13/raw", 1.00, 1.00, _each(CHANGED, _fetched_per_object), "{:.4f}".format
     )

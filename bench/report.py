@@ -46,6 +46,12 @@ def _gates(results: Results) -> Iterator[str]:
     yield "the commands in the last column, whose tables stand below."
     yield ""
     yield from _rows(["gate", "must", "aim", "measured", "met", "by"], [gate.row(results) for gate in gates()])
+    missed = [gate for gate in gates() if gate.measured(results) and not gate.met(results)]
+    if missed:
+        yield ""
+        yield "What is not met, and what stands in the way where that is known:"
+        yield ""
+        yield from (f"- {gate.name}: {gate.limit or 'not known.'}" for gate in missed)
 
 
 def _tables(study: Study, record: Record) -> Iterator[str]:

@@ -55,6 +55,14 @@ def test_gate_says_met_not_met_and_not_measured() -> None:
     assert said["W4 seconds / s5cmd, raw"] == ["", "not measured"]
 
 
+def test_what_is_not_met_is_named_below_the_table_with_what_is_known_of_it() -> None:
+    one = {"gadus": run(2), "s5cmd": run(1), "obstore": run(5)}
+    text = markdown(Results({"W1/raw": record(one), "W3/raw": record({"gadus": run(1), "s5cmd": run(5)})}))
+    assert "- W1 CPU / s5cmd, raw: nearly all the time" in text
+    assert "- W1 seconds / best peer, raw: not known." in text
+    assert "- W3 " not in text
+
+
 def test_parts_fetched_again_are_counted_for_each_connection() -> None:
     size_bytes, part_bytes = 1000, 10
     killed = Traffic(range=60, body_bytes=520, in_flight=4, longest_range_bytes=part_bytes)

@@ -102,7 +102,10 @@ class Input:
             async with aclosing(batches):
                 async for found in batches:
                     if not all(item.pinned for item in found.items):
-                        raise StorageUnavailable("the service gives an ETag for some objects and none for others")
+                        raise StorageUnavailable(
+                            "the service gives an ETag for some objects of this input and none for others",
+                            hint="make two inputs of them, by Key or Filter",
+                        )
                     mine = select(found)
                     self._reporter.found(len(mine.items), sum(item.size_bytes for item in mine.items))
                     yield mine

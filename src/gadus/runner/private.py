@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import json
@@ -11,11 +10,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gadus.contracts import Found, Slot
 from gadus.core.manifest import Item
+from gadus.threads import finished_or_given_up
 
 from .cache import Tree, check_of
 from .cache.stretches import Stretches
@@ -117,15 +118,8 @@ async def writable_copy(tree: Path, private: Path) -> Path:
     """A copy of `tree` in the new directory `private`, for a program that writes into its input. Returns where it is."""
     private.mkdir(exist_ok=True)
     copy = private.with_name(private.name + ".copy")
-    given_up = threading.Event()
-    copying = asyncio.create_task(asyncio.to_thread(_copy, tree, copy, given_up))
-    try:
-        await asyncio.shield(copying)
-    except asyncio.CancelledError:
-        given_up.set()
-        # What it copies into is removed next.
-        await asyncio.wait([copying])
-        raise
+    # To its end in any case: what it copies into is removed next.
+    await finished_or_given_up(partial(_copy, tree, copy))
     return copy
 
 
