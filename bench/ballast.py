@@ -1,10 +1,10 @@
 """
 Keeps this machine's memory at hand while it is the room of a benchmark: ``python -m bench.ballast BYTES``.
 
-A virtual machine gives memory that is free back to its host within seconds, in pieces of 2 MiB, and gets it again page by page:
-writing into fresh memory then takes several times as long as into memory that it has, and whoever is measured first pays for it.
-So as much memory as the benchmark needs is taken once, and all of it freed again but for one page in each MiB: what is left free
-is in pieces too small to be given back. Prints "ready" and stays until its standard input ends.
+A virtual machine gives memory that is free back to its host within seconds, in pieces of 2 MiB, and gets it again page by
+page: writing into fresh memory then takes several times as long as into memory that it has, and whoever is measured first
+pays for it. So as much memory as the benchmark needs is taken once, and all of it freed again but for one page in each MiB:
+what is left free is in pieces too small to be given back. Prints "ready" and stays until its standard input ends.
 """
 
 from __future__ import annotations

@@ -21,12 +21,12 @@ from .studies.verified import OPENSSL, VERIFIED, then_summed
 from .studies.warm import RETRY, WARM
 
 KEYS_A_PAGE = 1000
-COPIED = """nearly all the time of either client is the kernel's, which copies every byte twice and finds fresh memory for it; Gadus
-  sums the bytes besides, and its process starts a Python."""
-NO_CORE_TO_SPARE = """a SHA-256 takes a core of its own for as long as `openssl dgst` does; the gate supposes one that neither the download
-  nor the service needs. Here they share the cores, so their times add up."""
-EIGHT_PROCESSES = """eight processes have eight Pythons, buffers and event loops on the cores of the service; each byte is fetched once all
-  the same."""
+COPIED = """nearly all the time of either client is the kernel's, which copies every byte twice and finds fresh
+  memory for it; Gadus sums the bytes besides, and its process starts a Python."""
+NO_CORE_TO_SPARE = """a SHA-256 takes a core for as long as `openssl dgst` does; the gate supposes one that neither the
+  download nor the service needs. Where they share the cores, their times add up."""
+EIGHT_PROCESSES = """eight processes have eight Pythons, buffers and event loops on the cores of the service; each byte
+  is fetched once all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,32 @@ class Reporter(Protocol):
         """The program wrote `data`."""
 
 
-class Silent(Reporter):
-    """A reporter to whom nothing matters: every method is the contract's own, which does nothing."""
+class Silent:
+    """A `Reporter` to whom nothing matters."""
+
+    def phase(self, phase: Phase) -> None:
+        """Not told on."""
+
+    def found(self, objects: int, size_bytes: int) -> None:
+        """Not told on."""
+
+    def pinned(self, pin: Pin) -> None:
+        """Not told on."""
+
+    def found_whole(self) -> None:
+        """Not told on."""
+
+    def staged(self, objects: int, size_bytes: int, *, cached: bool = False) -> None:
+        """Not told on."""
+
+    def preparing(self, what: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
+        """Not told on."""
+
+    def prepared(self) -> None:
+        """Not told on."""
+
+    def output(self, stream: Stream, data: bytes) -> None:
+        """Not told on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def test_small_objects_count_by_their_number() -> None:
 
 
 def test_a_service_that_is_slow_to_begin_is_not_taken_for_one_that_more_requests_make_quicker() -> None:
-    """1. Nothing comes for a while. 2. Then all that the service can give. 3. The next step brings no more: it is taken back."""
+    """1. Nothing comes for a while. 2. Then all that the service can give. 3. The next step brings no more: it is undone."""
     clock = Clock()
     pace = Pace(clock)
     clock.tick(10)

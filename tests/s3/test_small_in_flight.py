@@ -1,4 +1,4 @@
-"""Many small objects in flight: one that goes wrong hurts nobody else, none is asked for twice, and a transfer can always end."""
+"""Many small objects in flight: one that goes wrong hurts nobody else, none is asked for twice, a transfer can always end."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ async def test_every_object_takes_one_get_and_never_more_are_in_flight_than_the_
 
 
 async def test_small_and_large_objects_mixed_arrive_and_do_not_wait_for_each_other(tmp_path: Path) -> None:
-    """In parts, in one request each, and many by one thread; as many as at first may be are in flight before any is answered."""
+    """In parts, in one request each, and many by one thread; as many as may be at first are in flight before an answer."""
     sizes = [1, 700_000, 0, 9 << 20, 300_000, 2 << 20, *(1 << 20 for _ in range(10)), *(500 for _ in range(40)), 20 << 20]
     objects = {f"{at:02}": os.urandom(size) for at, size in enumerate(sizes)}
     async with held_service(objects, together=FIRST) as service:

@@ -1,4 +1,4 @@
-"""Processes that stage from a real server, at once or killed: it is asked for each object once, and nothing torn is ever seen."""
+"""Processes that stage from a real server, at once or killed: each object is asked for once, and nothing torn is ever seen."""
 
 from __future__ import annotations
 
