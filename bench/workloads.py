@@ -96,8 +96,8 @@ def workloads(*, quick: bool, scale: float = 1.0) -> dict[str, Workload]:
         "W1": large("W1", 1, 1024 * MIB if quick else 4096 * MIB),
         "W2": large("W2", 64, 8 * MIB if quick else 64 * MIB),
         "W3": small("W3", 10_000, 64 * KIB, _hundreds, "a hundred to a directory"),
-        "W4": small("W4", 20_000 if quick else 100_000, 4 * KIB, _flat, "one directory"),
-        "W5": small("W5", 10_000 if quick else 20_000, 8 * KIB, _odd, f"{DEPTH} directories deep, odd names"),
+        "W4": small("W4", 10_000 if quick else 100_000, 4 * KIB, _flat, "one directory"),
+        "W5": small("W5", 5_000 if quick else 20_000, 8 * KIB, _odd, f"{DEPTH} directories deep, odd names"),
     }
 
 
