@@ -58,8 +58,8 @@ def test_gate_says_met_not_met_and_not_measured() -> None:
 def test_what_is_not_met_is_named_below_the_table_with_what_is_known_of_it() -> None:
     one = {"gadus": run(2), "s5cmd": run(1), "obstore": run(5)}
     text = markdown(Results({"W1/raw": record(one), "W3/raw": record({"gadus": run(1), "s5cmd": run(5)})}))
-    assert "- W1 CPU / s5cmd, raw: nearly all the time" in text
-    assert "- W1 seconds / best peer, raw: client and service share the cores" in text
+    assert "- W1 CPU / s5cmd, raw: most of Gadus' time" in text
+    assert "- W1 seconds / best peer, raw: supposed, not measured: client and service share the cores" in text
     assert "- W3 " not in text
 
 
