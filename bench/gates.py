@@ -23,12 +23,12 @@ from .studies.warm import RETRY, WARM
 KEYS_A_PAGE = 1000
 COPIED = """most of Gadus' time is the kernel's, which copies every byte twice and finds fresh memory for it; Gadus sums
   the bytes besides, and its process starts a Python. s5cmd was not profiled."""
-SHARED_CORES = """supposed, not measured: client and service share the cores, so the seconds follow the CPU time of both (see W1 CPU), and the
-  spread is wide; a best peer that took part in few rounds weighs as much as one that took part in all."""
+SHARED_CORES = """supposed, not measured: client and service share the cores, so the seconds follow the CPU time of
+  both (see W1 CPU), and the spread is wide; a best peer of few rounds weighs as much as one of all."""
 NO_CORE_TO_SPARE = """a SHA-256 takes a core for as long as `openssl dgst` does; the gate supposes one that neither the
   download nor the service needs. Where they share the cores, their times add up."""
-EIGHT_PROCESSES = """supposed, not measured: eight processes have eight Pythons, buffers and event loops on the cores of the service; each byte
-  is fetched once all the same."""
+EIGHT_PROCESSES = """supposed, not measured: eight processes have eight Pythons, buffers and event loops on the
+  cores of the service; each byte is fetched once all the same."""
 
 
 @dataclass(frozen=True, slots=True)
