@@ -1,7 +1,7 @@
 """
 A job and its executions as they are remembered, the events that change them, and the actions that follow.
 
-    queued ──▶ running ──▶ completed | failed | stopped          (the last three are final)
+    queued ◀──▶ running ──▶ completed | failed | stopped         (the last three are final for this edition of the job)
 """
 
 from __future__ import annotations
@@ -76,29 +76,62 @@ class Pin(Record):
 
 
 class Execution(Record):
-    """One try to run the job's task, for one partition index."""
+    """
+    One try to run the job's task, for one partition index, on one node.
+
+    It is live until it has ended; `stopping` when it was told to end and has not yet; `edition` is the job's that it is of.
+    """
 
     id: str
     index: int
     node: str
+    edition: int = 1
+    attempt: int = 0
     state: State = State.RUNNING
     phase: Phase | None = None
+    stopping: bool = False
     outcome: Outcome | None = None
     created_at: float
     modified_at: float
 
 
+class Vacancy(Record):
+    """
+    An execution that waits for a place, since `since`, and not before `not_before`; only on `node` when that is named.
+
+    Its id is the id of the execution it will be.
+    """
+
+    id: str
+    index: int
+    attempt: int
+    node: str = ""
+    since: float
+    not_before: float = 0.0
+
+
 class Job(Record):
-    """The spec and all that happened to it. `version` counts its events; times are Unix seconds."""
+    """
+    The spec and all that happened to it.
+
+    `version` counts its events; `edition` counts its specs, from 1, and `begun_at` is when the present one came: Bacalhau
+    calls it the job's version. `nodes` are those an ops or daemon job runs on, by index. An `attended` job lives no longer than
+    the process that submitted it. Times are Unix seconds.
+    """
 
     id: str
     spec: JobSpec
     state: State = State.QUEUED
     message: str = ""
     version: int = 1
+    edition: int = 1
+    attended: bool = False
     created_at: float
+    begun_at: float
     modified_at: float
+    nodes: tuple[str, ...] = ()
     pins: tuple[Pin, ...] = ()
+    vacancies: tuple[Vacancy, ...] = ()
     executions: tuple[Execution, ...] = ()
 
     @property
@@ -113,23 +146,49 @@ class Submitted(Record):
     at: float
     job_id: str
     spec: JobSpec
+    attended: bool = False
+
+
+class Renewed(Record):
+    """The job is to run anew, as `spec` says: another edition of it."""
+
+    kind: Literal["renewed"] = "renewed"
+    at: float
+    spec: JobSpec
+    reason: str = ""
+
+
+class Matched(Record):
+    """These nodes match an ops or daemon job now."""
+
+    kind: Literal["matched"] = "matched"
+    at: float
+    nodes: tuple[str, ...]
+
+
+class Unplaceable(Record):
+    """No node there is could ever run what waits, for the reasons in `message`."""
+
+    kind: Literal["unplaceable"] = "unplaceable"
+    at: float
+    message: str
 
 
 class Placed(Record):
-    """A backend took an execution."""
+    """An execution was given to a node, which has not begun it yet."""
 
     kind: Literal["placed"] = "placed"
     at: float
     execution_id: str
-    index: int
     node: str
 
 
 class Pinned(Record):
-    """What an input consists of is known; a second pin of the same target changes nothing."""
+    """What an input of this edition consists of is known; a second pin of the same target changes nothing."""
 
     kind: Literal["pinned"] = "pinned"
     at: float
+    edition: int = 1
     pin: Pin
 
 
@@ -159,21 +218,44 @@ class StopRequested(Record):
     reason: str
 
 
+class Limit(StrEnum):
+    """A time-out of a whole job."""
+
+    TOTAL = "total"
+    QUEUE = "queue"
+
+
 class Expired(Record):
-    """The job's TotalTimeout is over."""
+    """A limit of the job's time is reached; `message` says why it waited, if it did."""
 
     kind: Literal["expired"] = "expired"
     at: float
+    limit: Limit = Limit.TOTAL
+    message: str = ""
 
 
-Event = Annotated[Submitted | Placed | Pinned | PhaseEntered | Ended | StopRequested | Expired, Field(discriminator="kind")]
+Event = Annotated[
+    Submitted | Renewed | Matched | Unplaceable | Placed | Pinned | PhaseEntered | Ended | StopRequested | Expired,
+    Field(discriminator="kind"),
+]
 
 
 class Place(Record):
-    """Start this execution somewhere."""
+    """Find a node for this vacancy, and start it there."""
+
+    vacancy: Vacancy
+
+
+class Withdraw(Record):
+    """Take this vacancy out of the queue: nobody waits for it any more."""
 
     execution_id: str
-    index: int
+
+
+class Watch(Record):
+    """See to it that this execution runs on its node, and learn how it goes on."""
+
+    execution_id: str
 
 
 class Stop(Record):
@@ -182,4 +264,8 @@ class Stop(Record):
     execution_id: str
 
 
-Action = Place | Stop
+class Match(Record):
+    """Find the nodes that match this job."""
+
+
+Action = Place | Withdraw | Watch | Stop | Match

@@ -1,0 +1,179 @@
+"""What each event makes of a job."""
+
+from __future__ import annotations
+
+from gadus.core.errors import Bug, Conflict
+from gadus.core.job import (
+    Action,
+    Ended,
+    Event,
+    Execution,
+    Expired,
+    Job,
+    Limit,
+    Match,
+    Matched,
+    PhaseEntered,
+    Pinned,
+    Place,
+    Placed,
+    Renewed,
+    State,
+    Stop,
+    StopRequested,
+    Submitted,
+    Unplaceable,
+    Watch,
+)
+
+from .changes import execution_id, finished, with_execution
+from .goals import goal_of
+from .limits import expiry
+
+__all__ = ["decide", "execution_id", "resume"]
+
+Decision = tuple[Job, tuple[Action, ...]]
+
+
+def decide(job: Job | None, event: Event) -> Decision:
+    """
+    The job after `event`, and what has to be done about it.
+
+    `job` is None only for `Submitted`. Pure: the same arguments always give the same answer, execution ids included.
+    Raises Conflict when the event cannot happen to this job: to stop one that has ended, to place what does not wait.
+    """
+    if isinstance(event, Submitted):
+        return _submitted(event)
+    if job is None:
+        raise Bug(f"{event.kind} came before the job was submitted")
+    job = job.model_copy(update={"version": job.version + 1, "modified_at": event.at})
+    match event:
+        case Placed():
+            return _placed(job, event)
+        case PhaseEntered():
+            return with_execution(job, event.execution_id, phase=event.phase, modified_at=event.at), ()
+        case Ended():
+            return _ended(job, event)
+        case Pinned():
+            return _pinned(job, event), ()
+        case Matched() | Unplaceable():
+            return _told_of_nodes(job, event)
+        case StopRequested() | Expired() | Renewed():
+            return _told_by_people_or_time(job, event)
+
+
+def resume(job: Job) -> tuple[Action, ...]:
+    """Everything that is to be done about `job` as it stands: what a process that lost its memory has to take up again."""
+    actions: list[Action] = [Place(vacancy=vacancy) for vacancy in job.vacancies]
+    for execution in job.live:
+        actions.append(Watch(execution_id=execution.id))
+        if execution.stopping:
+            actions.append(Stop(execution_id=execution.id))
+    if goal_of(job).matches_nodes(job):
+        actions.append(Match())
+    return tuple(actions)
+
+
+def _submitted(event: Submitted) -> Decision:
+    spec = event.spec if event.spec.name else event.spec.model_copy(update={"name": event.job_id})
+    job = Job(
+        id=event.job_id,
+        spec=spec,
+        attended=event.attended,
+        created_at=event.at,
+        begun_at=event.at,
+        modified_at=event.at,
+    )
+    return goal_of(job).begin(job, event.at)
+
+
+def _renewed(job: Job, event: Renewed) -> Decision:
+    job, actions = finished(job, State.QUEUED, "")
+    spec = event.spec if event.spec.name else event.spec.model_copy(update={"name": job.spec.name})
+    job = job.model_copy(
+        update={"spec": spec, "edition": job.edition + 1, "begun_at": event.at, "nodes": (), "pins": ()},
+    )
+    job, more = goal_of(job).begin(job, event.at)
+    return job, (*actions, *more)
+
+
+def _placed(job: Job, event: Placed) -> Decision:
+    vacancy = next((one for one in job.vacancies if one.id == event.execution_id), None)
+    if vacancy is None:
+        raise Conflict(f"execution {event.execution_id} of job {job.id} does not wait for a place (any more)")
+    execution = Execution(
+        id=vacancy.id,
+        index=vacancy.index,
+        attempt=vacancy.attempt,
+        edition=job.edition,
+        node=event.node,
+        created_at=event.at,
+        modified_at=event.at,
+    )
+    changes = {
+        "state": State.RUNNING,
+        "message": "",
+        "vacancies": tuple(one for one in job.vacancies if one is not vacancy),
+        "executions": (*job.executions, execution),
+    }
+    return job.model_copy(update=changes), (Watch(execution_id=execution.id),)
+
+
+def _told_of_nodes(job: Job, event: Matched | Unplaceable) -> Decision:
+    if job.state.final:
+        return job, ()
+    goal = goal_of(job)
+    return goal.matched(job, event) if isinstance(event, Matched) else goal.unplaceable(job, event)
+
+
+def _told_by_people_or_time(job: Job, event: StopRequested | Expired | Renewed) -> Decision:
+    match event:
+        case StopRequested():
+            return _stop_requested(job, event)
+        case Expired():
+            return _expired(job, event)
+        case Renewed():
+            return _renewed(job, event)
+
+
+def _pinned(job: Job, event: Pinned) -> Job:
+    if event.edition != job.edition or any(pin.target == event.pin.target for pin in job.pins):
+        return job
+    return job.model_copy(update={"pins": (*job.pins, event.pin)})
+
+
+def _ended(job: Job, event: Ended) -> Decision:
+    execution = next((one for one in job.executions if one.id == event.execution_id), None)
+    if execution is None or execution.state.final:
+        # A second report of one end, or a stranger's: kept in the log, and nothing else.
+        return job, ()
+    outcome = event.outcome
+    cut_short = State.STOPPED if execution.stopping else State.FAILED
+    state = cut_short if outcome.exit_code is None else State.COMPLETED
+    changes = {"state": state, "outcome": outcome, "phase": None, "stopping": False, "modified_at": event.at}
+    job = with_execution(job, execution.id, **changes)
+    if job.state.final:
+        return job, ()
+    if execution.edition != job.edition:
+        # What held the index of the present edition is out of its way.
+        return goal_of(job).freed(job, execution.index, event.at)
+    ended = next(one for one in job.executions if one.id == execution.id)
+    job, actions = goal_of(job).ended(job, ended, event.at)
+    if not job.state.final and not job.live:
+        job = job.model_copy(update={"state": State.QUEUED})
+    return job, actions
+
+
+def _stop_requested(job: Job, event: StopRequested) -> Decision:
+    if job.state is State.STOPPED:
+        return job, ()
+    if job.state.final:
+        raise Conflict(f"cannot stop job in state {job.state.value}")
+    return finished(job, State.STOPPED, event.reason)
+
+
+def _expired(job: Job, event: Expired) -> Decision:
+    # The log may hold the expiry of an earlier edition, or of a wait that is over.
+    if job.state.final or (event.limit is Limit.QUEUE and not job.vacancies):
+        return job, ()
+    return finished(job, State.FAILED, expiry(job, event))

@@ -1,0 +1,178 @@
+"""
+What each type of job asks for.
+
+    batch     every index of Count once to its end           service   every index of Count running, always
+    ops       once on every node that matches at its start   daemon    one on every node that matches, always
+"""
+
+from __future__ import annotations
+
+from gadus.core.job import Action, Execution, Job, Match, Matched, State, Unplaceable
+
+from .changes import finished, of_index, vacate
+from .retries import first_real, may_try_again, pause_after, pause_before_replacing
+
+Decision = tuple[Job, tuple[Action, ...]]
+
+_ENDED_KEPT = 10
+"""Ended executions that a job without an end keeps of each index; its events have them all."""
+
+
+class Goal:
+    """The rules of one type. Each method is told of a job that is not final and gives what becomes of it."""
+
+    def matches_nodes(self, job: Job) -> bool:
+        """Whether the job waits to be told which nodes match."""
+        return False
+
+    def begin(self, job: Job, at: float) -> Decision:
+        """A new edition: what is to be placed, beside what still ends of the one before."""
+        if job.spec.count == 0:
+            return finished(job, State.COMPLETED, "")
+        actions: list[Action] = []
+        held = {execution.index for execution in job.live}
+        for index in range(job.spec.count):
+            if index not in held:
+                job, more = vacate(job, index, at)
+                actions += more
+        return job, tuple(actions)
+
+    def matched(self, job: Job, event: Matched) -> Decision:
+        """These nodes match."""
+        return job, ()
+
+    def freed(self, job: Job, index: int, at: float) -> Decision:
+        """An execution of an earlier edition is out of the way."""
+        return vacate(job, index, at) if index < job.spec.count else (job, ())
+
+    def ended(self, job: Job, execution: Execution, at: float) -> Decision:
+        """An execution of this edition is over."""
+        raise NotImplementedError
+
+    def unplaceable(self, job: Job, event: Unplaceable) -> Decision:
+        """No node could ever run what waits: an end for who has no time to wait, a reason to wait for who has."""
+        if job.spec.task.timeouts.queue_timeout:
+            return job.model_copy(update={"message": event.message}), ()
+        return finished(job, State.FAILED, _with_the_first_error(job, event.message))
+
+
+class Batch(Goal):
+    """Every index once to its end, with whatever exit code; an index that fails is tried again alone."""
+
+    def ended(self, job: Job, execution: Execution, at: float) -> Decision:
+        """Complete with the last index; failed with the first that no retry can help."""
+        if execution.state is State.COMPLETED:
+            done = sum(one.state is State.COMPLETED and one.edition == job.edition for one in job.executions)
+            return finished(job, State.COMPLETED, "") if done == job.spec.count else (job, ())
+        tries = of_index(job, execution.index)
+        if may_try_again(tries):
+            return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause_after(tries))
+        return finished(job, State.FAILED, first_real(tries).message)
+
+
+class Service(Goal):
+    """Every index running: what ends is replaced, unless it failed in a way that no retry can help."""
+
+    def ended(self, job: Job, execution: Execution, at: float) -> Decision:
+        """Replaced; sooner when it had lasted."""
+        outcome = execution.outcome
+        if outcome is not None and outcome.error is not None and not outcome.can_retry:
+            return finished(job, State.FAILED, outcome.error.message)
+        return _replace(job, execution, at)
+
+
+class _ByNode(Goal):
+    """One execution on each matching node: its index is the node's number in the order in which they matched."""
+
+    def begin(self, job: Job, at: float) -> Decision:
+        return job, (Match(),)
+
+    def matched(self, job: Job, event: Matched) -> Decision:
+        new = tuple(dict.fromkeys(node for node in event.nodes if node not in job.nodes))
+        first = len(job.nodes)
+        job = job.model_copy(update={"nodes": (*job.nodes, *new)})
+        held = {execution.index for execution in job.live}
+        actions: list[Action] = []
+        for index, node in enumerate(new, first):
+            if index not in held:
+                job, more = vacate(job, index, event.at, node=node)
+                actions += more
+        return job, tuple(actions)
+
+    def freed(self, job: Job, index: int, at: float) -> Decision:
+        return vacate(job, index, at, node=job.nodes[index]) if index < len(job.nodes) else (job, ())
+
+
+class Ops(_ByNode):
+    """Once on every node that matches when the job begins; complete when none is left, failed if one failed."""
+
+    def matches_nodes(self, job: Job) -> bool:
+        return not job.state.final and not job.nodes
+
+    def matched(self, job: Job, event: Matched) -> Decision:
+        if job.nodes:
+            return job, ()
+        if not event.nodes:
+            return finished(job, State.FAILED, "no matching nodes to run job")
+        return super().matched(job, event)
+
+    def ended(self, job: Job, execution: Execution, at: float) -> Decision:
+        tries = of_index(job, execution.index)
+        if execution.state is not State.COMPLETED and may_try_again(tries):
+            pause = pause_after(tries)
+            node = job.nodes[execution.index]
+            return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause, node=node)
+        if job.live or job.vacancies:
+            return job, ()
+        return _end_of_all(job)
+
+    def unplaceable(self, job: Job, event: Unplaceable) -> Decision:
+        return finished(job, State.FAILED, _with_the_first_error(job, event.message))
+
+
+class Daemon(_ByNode):
+    """One on every matching node, also on those that join later; a node where it cannot run is left alone."""
+
+    def matches_nodes(self, job: Job) -> bool:
+        return not job.state.final
+
+    def ended(self, job: Job, execution: Execution, at: float) -> Decision:
+        outcome = execution.outcome
+        if outcome is None or outcome.error is None or outcome.can_retry:
+            return _replace(job, execution, at, node=job.nodes[execution.index])
+        job = job.model_copy(update={"message": f"node {execution.node}: {outcome.error.message}"})
+        return (job, ()) if job.live or job.vacancies else finished(job, State.FAILED, outcome.error.message)
+
+    def unplaceable(self, job: Job, event: Unplaceable) -> Decision:
+        return job.model_copy(update={"message": event.message}), ()
+
+
+_GOALS = {"batch": Batch(), "service": Service(), "ops": Ops(), "daemon": Daemon()}
+
+
+def goal_of(job: Job) -> Goal:
+    """The rules of this job's type."""
+    return _GOALS[job.spec.type]
+
+
+def _replace(job: Job, execution: Execution, at: float, node: str = "") -> Decision:
+    ended = of_index(job, execution.index)
+    pause = pause_before_replacing(ended)
+    gone = {one.id for one in ended[:-_ENDED_KEPT]}
+    if gone:
+        job = job.model_copy(update={"executions": tuple(one for one in job.executions if one.id not in gone)})
+    return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause, node=node)
+
+
+def _end_of_all(job: Job) -> Decision:
+    """An ops job whose last execution is over."""
+    for index in range(len(job.nodes)):
+        tries = of_index(job, index)
+        if tries and tries[-1].state is not State.COMPLETED:
+            return finished(job, State.FAILED, f"node {tries[-1].node}: {first_real(tries).message}")
+    return finished(job, State.COMPLETED, "")
+
+
+def _with_the_first_error(job: Job, message: str) -> str:
+    failed = [one for one in job.executions if one.edition == job.edition and one.outcome and one.outcome.error]
+    return f"{first_real(failed).message}; it could not be tried again: {message}" if failed else message

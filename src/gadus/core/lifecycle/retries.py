@@ -1,0 +1,55 @@
+"""What is tried again, how often, and after which pause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gadus.core.job import Execution, Failure
+
+TRIES_OF_AN_INDEX = 3
+"""A part that stays away for three tries needs a person, not a fourth try."""
+TRIES_LOST = 10
+"""An execution whose node was lost has done nothing wrong: only a job that takes its nodes down with it ends here."""
+LOST = "NodeLost"
+"""The kind of the failure of an execution that ended without a word."""
+
+_PAUSES_SECONDS = (1.0, 4.0, 16.0)
+_LONGEST_PAUSE_SECONDS = 300.0
+_STEADY_SECONDS = 60.0
+"""Who ran for so long has proved that it can run: its next end is paused for as a first one."""
+
+
+def lost(execution: Execution) -> bool:
+    """Whether the execution ended because its node did."""
+    return execution.outcome is not None and execution.outcome.error is not None and execution.outcome.error.kind == LOST
+
+
+def may_try_again(tries: Sequence[Execution]) -> bool:
+    """Whether another try can help, after these of one index, of which the last failed."""
+    outcome = tries[-1].outcome
+    if outcome is None or not outcome.can_retry:
+        return False
+    times_lost = sum(lost(one) for one in tries)
+    return times_lost < TRIES_LOST and len(tries) - times_lost < TRIES_OF_AN_INDEX
+
+
+def pause_after(tries: Sequence[Execution]) -> float:
+    """Seconds before the next try of a job that has an end. A lost one is no reason to wait."""
+    failed = sum(not lost(one) for one in tries)
+    return _PAUSES_SECONDS[min(failed, len(_PAUSES_SECONDS)) - 1] if failed and not lost(tries[-1]) else 0.0
+
+
+def pause_before_replacing(ended: Sequence[Execution]) -> float:
+    """Seconds before an execution of a job without an end is replaced: twice as many after each that did not last."""
+    quick = 0
+    for one in reversed(ended):
+        if one.modified_at - one.created_at >= _STEADY_SECONDS:
+            break
+        quick += 1
+    return float(min(2.0 ** max(quick - 1, 0), _LONGEST_PAUSE_SECONDS))
+
+
+def first_real(tries: Sequence[Execution]) -> Failure:
+    """The failure that people should see: the first that the job itself met, rather than what came of it."""
+    failures = [one.outcome.error for one in tries if one.outcome is not None and one.outcome.error is not None]
+    return next((failure for failure in failures if failure.kind != LOST), failures[0])
