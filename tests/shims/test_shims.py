@@ -1,0 +1,128 @@
+"""An execution in a shim outlives whoever asked for it, is begun once, and its end is told whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from shim_server import Seen, Server, execution, job
+
+from gadus.core.job import Phase
+from gadus.shims.identity import Identity, identity_of, opened, signal_to
+
+
+async def test_execution_runs_in_a_process_of_its_own_and_tells_its_phases_and_its_end(server: Server) -> None:
+    seen = Seen()
+    outcome = await server.run("end:7", seen=seen)
+    process = server.records("e-1").process()
+    assert process is not None
+    assert process.pid != os.getpid()
+    assert (outcome.exit_code, outcome.error) == (7, None)
+    assert seen.phases == [Phase.STAGING, Phase.RUNNING]
+
+
+async def test_next_server_finds_what_runs_and_does_not_begin_it_again(servers: Callable[[], Server]) -> None:
+    first, second = servers(), servers()
+    following = await first.until_running("sleep")
+    following.cancel()
+    await asyncio.wait([following])
+    first.nursery.close()
+    again = await second.until_running("sleep")
+    await second.backend.stop("e-1")
+    assert (await again).error is not None
+    assert second.ran() == ["e-1 began", "e-1 tidied"]
+
+
+async def test_end_that_nobody_watched_is_told_to_who_asks_later(servers: Callable[[], Server]) -> None:
+    first, second = servers(), servers()
+    assert (await first.run("end:3")).exit_code == 3
+    first.nursery.close()
+    assert second.backend.found() == ["e-1"]
+    assert (await second.run("end:3")).exit_code == 3
+    await second.backend.forget("e-1")
+    assert second.backend.found() == []
+    assert second.ran() == ["e-1 began"]
+
+
+async def test_nursery_that_is_killed_takes_no_shim_with_it_and_is_replaced(server: Server) -> None:
+    running = await server.until_running("sleep")
+    nursery = server.nursery._process
+    assert nursery is not None
+    nursery.kill()
+    nursery.wait()
+    assert (await server.run("end:0", "e-2")).exit_code == 0
+    await server.backend.stop("e-1")
+    outcome = await running
+    assert outcome.error is not None
+    assert outcome.error.kind == "Stopped"
+
+
+async def test_shim_that_is_killed_is_lost_only_after_what_it_left_was_cleaned_up(server: Server) -> None:
+    running = await server.until_running("sleep")
+    process = server.records("e-1").process()
+    assert process is not None
+    assert signal_to(process, signal.SIGKILL)
+    outcome = await running
+    assert outcome.error is not None
+    assert (outcome.error.kind, outcome.can_retry, server.cleaned) == ("NodeLost", True, ["cleaned"])
+
+
+async def test_two_servers_that_ask_at_once_begin_it_once_and_both_hear_its_end(servers: Callable[[], Server]) -> None:
+    outcomes = await asyncio.gather(*(one.run("end:5") for one in (servers(), servers(), servers())))
+    assert [outcome.exit_code for outcome in outcomes] == [5, 5, 5]
+    assert servers().ran() == ["e-1 began"]
+
+
+async def test_stop_that_comes_before_the_shim_is_ready_is_not_lost(server: Server) -> None:
+    running = asyncio.create_task(server.run("sleep"))
+    while not server.records("e-1").root.exists():
+        await asyncio.sleep(0)
+    await server.backend.stop("e-1")
+    outcome = await running
+    assert outcome.error is not None
+    assert outcome.error.kind == "Stopped"
+
+
+async def test_defect_in_a_shim_is_told_and_written_down(server: Server) -> None:
+    outcome = await server.run("defect")
+    assert outcome.error is not None
+    assert outcome.error.message == "RuntimeError: broken on purpose"
+    assert "broken on purpose" in (server.records("e-1").root / "trouble").read_text()
+
+
+async def test_nobody_stays_behind_as_a_zombie(server: Server) -> None:
+    for number in range(5):
+        await server.run("end:0", f"e-{number}")
+    nursery = server.nursery._process
+    assert nursery is not None
+    async with asyncio.timeout(10):
+        while Path(f"/proc/{nursery.pid}/task/{nursery.pid}/children").read_text().split():
+            await asyncio.sleep(0.01)
+
+
+async def test_half_a_line_of_a_journal_is_read_when_it_is_whole(server: Server) -> None:
+    records = server.records("e-1")
+    records.order(job("sleep"), execution("e-1"))
+    line = b'{"kind":"entered","at":1.0,"phase":"running"}\n'
+    with (records.root / "journal").open("ab", buffering=0) as journal:
+        journal.write(line + line[:20])
+        assert len(records.news()) == 1
+        journal.write(line[20:])
+        assert len(records.news()) == 1
+        assert records.news() == []
+
+
+def test_process_is_never_mistaken_for_another_that_got_its_number() -> None:
+    me = identity_of(os.getpid())
+    assert me is not None
+    earlier = Identity(me.pid, me.start_ticks - 1, me.boot_id)
+    before_the_reboot = Identity(me.pid, me.start_ticks, "another boot")
+    assert opened(earlier) is None
+    assert opened(before_the_reboot) is None
+    assert not signal_to(earlier, signal.SIGKILL)
+    descriptor = opened(me)
+    assert descriptor is not None
+    os.close(descriptor)
