@@ -48,7 +48,10 @@ def _tree() -> LazyGroup:
         invoke_without_command=True,
         callback=_no_command,
         context_settings=names,
-        leaves={"version": Leaf("version:version", "Print the version.")},
+        leaves={
+            "serve": Leaf("serve:serve", "Run jobs for others: a server with Bacalhau's REST API."),
+            "version": Leaf("version:version", "Print the version."),
+        },
         params=[
             click.Option(["--data-dir"], metavar="DIR", help="Where Gadus keeps its state (else GADUS_DATA_DIR)."),
             click.Option(

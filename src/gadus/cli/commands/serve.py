@@ -1,0 +1,114 @@
+"""``gadus serve``: the server, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gadus.cli.flags.values import whole
+from gadus.cli.lazy import Command, UsageMistake, settings_of
+from gadus.cli.show.ending import as_line
+from gadus.cli.show.failures import say
+from gadus.cli.show.text import count_of
+from gadus.config import Settings
+from gadus.orchestrator.server import Server
+from gadus.web.answering import Rooms
+from gadus.web.app import application
+from gadus.web.occupied import announce, occupied
+from gadus.web.serving import listening, served, url_of
+from gadus.wiring import new_event_loop, open_server, params_model
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@click.command(cls=Command)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen at; so far one of this machine only."
+)
+@click.option("--port", type=whole(0, 65535, "1234"), default=1234, show_default=True, help="0 takes one that is free.")
+@click.pass_context
+def serve(ctx: click.Context, /, host: str, port: int, *, as_json: bool) -> None:
+    """
+    Run jobs for others: keep them, place them, answer the REST API.
+
+    SIGTERM or Ctrl-C ends the server; what runs then runs on, and the next server finds it again.
+    """
+    address = _own_address(host, ctx)
+    settings = settings_of(ctx)
+    with (
+        occupied(settings) as where,
+        listening(address, port) as listener,
+        asyncio.Runner(loop_factory=new_event_loop) as runner,
+    ):
+        runner.run(_serve(settings, listener, where, as_json=as_json))
+
+
+async def _serve(settings: Settings, listener: Any, where: Path, *, as_json: bool) -> None:
+    ended = _signals()
+    async with open_server(settings) as (server, service):
+        rooms = Rooms(server, service, settings, params_model)
+        url = url_of(listener)
+        async with served(application(rooms), listener, rooms.closing):
+            announce(where, url)
+            say(f"Gadus serves {url}; its data directory is {settings.data_dir}")
+            if as_json:
+                click.echo(
+                    as_line(
+                        {"url": url, "host": listener.getsockname()[0], "port": listener.getsockname()[1], "pid": os.getpid()}
+                    )
+                )
+            await _until(ended, server)
+        runs = server.follows
+    say(_last_words(runs))
+
+
+async def _until(ended: asyncio.Event, server: Server) -> None:
+    """Wait for a signal; raises what is wrong with the driving of jobs itself."""
+    waiting = asyncio.ensure_future(ended.wait())
+    await asyncio.wait([waiting, server.failure], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if server.failure.done():
+        server.failure.result()
+
+
+def _signals() -> asyncio.Event:
+    """Set by the first signal to end; a second one leaves the process at once."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int) -> None:
+        if ended.is_set():
+            os._exit(128 + number)
+        ended.set()
+
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup
+            loop.add_signal_handler(number, handle, number)
+    return ended
+
+
+def _last_words(runs: int) -> str:
+    if not runs:
+        return "Stopped."
+    rest = "runs on; the next server finds it again" if runs == 1 else "run on; the next server finds them again"
+    return f"Stopped. {count_of(runs, 'execution')} {rest}."
+
+
+def _own_address(host: str, ctx: click.Context) -> str:
+    name = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    try:
+        if ipaddress.ip_address(name).is_loopback:
+            return name
+    except ValueError:
+        pass
+    raise UsageMistake(
+        f"--host {host}: is not an address of this machine alone, and there is no access control yet",
+        hint="use 127.0.0.1, and reach it from elsewhere through a tunnel, e.g. ssh -L 1234:127.0.0.1:1234",
+        ctx=ctx,
+    )

@@ -1,0 +1,1 @@
+"""The REST API: Bacalhau's routes and documents, over a running server."""

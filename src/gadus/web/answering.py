@@ -1,0 +1,49 @@
+"""What every route needs: the jobs, who reads and changes them, and how an answer is written."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gadus.config import Settings
+from gadus.core.job import Job
+from gadus.core.jobfile.decode import ParamsModel
+from gadus.orchestrator.server import Server
+from gadus.orchestrator.service import Service
+
+from .query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The parts of a running server that routes speak to. `closing` is set when it is about to end."""
+
+    server: Server
+    service: Service
+    settings: Settings
+    params_model: ParamsModel
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def job_of(self, request: Request) -> Job:
+        """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
+        namespace = Query(request).text("namespace")
+        return self.service.find(request.path_params["job"], "" if namespace == "*" else namespace)
+
+
+def answered(request: Request, document: Any) -> Response:
+    """A JSON document; on several lines when ``?pretty`` asks for it."""
+    pretty = "pretty" in request.query_params
+    separators = None if pretty else (",", ":")
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2 if pretty else None, separators=separators)
+    return Response(text.encode() + b"\n", media_type="application/json")
+
+
+def listed(request: Request, items: Sequence[Any], *, token: str = "") -> Response:
+    """A list of documents, and the token of the next page if there is one."""
+    return answered(request, {"NextToken": token, "Items": items})

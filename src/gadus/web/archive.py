@@ -1,0 +1,90 @@
+"""Results as one archive, written while it is sent: where clients fetch them from, and the route that sends them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from gadus.core.errors import NotFound
+from gadus.core.job import Execution, Job, State
+from gadus.threads import finished
+
+from .answering import Rooms
+from .wire import Document
+
+_PIECE_BYTES = 1 << 18
+_NAME = "results_of_execution"
+# As for everything that a program wrote: a browser may save it, never show it as a page of this server.
+_HEADERS = {"Content-Security-Policy": "sandbox"}
+
+
+def published(request: Request, job: Job, execution: Execution) -> Document | None:
+    """Where the results of a completed execution are fetched; None for another. They are kept whoever publishes them."""
+    if execution.state is not State.COMPLETED:
+        return None
+    url = request.url_for(_NAME, job=job.id, archive=f"{execution.id}.tar.gz")
+    return {"Type": "urlDownload", "Params": {"URL": str(url)}}
+
+
+class Archives:
+    """Answers requests for results."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def routes(self, prefix: str) -> list[Route]:
+        path = f"{prefix}/orchestrator/jobs/{{job}}/results/{{archive}}"
+        return [Route(path, self.send, methods=["GET"], name=_NAME)]
+
+    async def send(self, request: Request) -> Response:
+        """
+        stdout, stderr, exitCode, the receipt and the result paths of one execution, as a gzipped tar archive.
+
+        Directories and regular files only: links and devices that a program left are left out.
+        """
+        archive = request.path_params["archive"]
+        job = self._rooms.job_of(request)
+        found = next((one for one in job.executions if f"{one.id}.tar.gz" == archive), None)
+        if found is None or found.state is not State.COMPLETED:
+            raise NotFound(f"no results {archive} of job {job.id}", hint="the route …/results has those there are")
+        directory = self._rooms.service.results(job, found)
+        if not directory.is_dir():
+            raise NotFound(f"the results of execution {found.id} are not on this machine any more", hint="run the job again")
+        named = {"Content-Disposition": f'attachment; filename="{archive}"'}
+        return StreamingResponse(_packed(directory), media_type="application/gzip", headers=_HEADERS | named)
+
+
+async def _packed(directory: Path) -> AsyncIterator[bytes]:
+    """A pipe between the thread that packs and the connection: packing waits for a slow reader, and ends when it is gone."""
+    reads, writes = os.pipe()
+    packing = asyncio.ensure_future(finished(_pack, directory, writes))
+    try:
+        while piece := await finished(os.read, reads, _PIECE_BYTES):
+            yield piece
+    finally:
+        os.close(reads)
+        await packing
+
+
+def _pack(directory: Path, into: int) -> None:
+    # A closed pipe: nobody fetches it any longer.
+    with suppress(BrokenPipeError), os.fdopen(into, "wb") as pipe, tarfile.open(fileobj=pipe, mode="w|gz") as archive:
+        for path in sorted(directory.iterdir()):
+            archive.add(path, arcname=path.name, filter=_plain)
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if not (member.isdir() or member.isreg()):
+        return None
+    member.mode = 0o755 if member.isdir() else 0o644
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member

@@ -1,0 +1,40 @@
+"""Which client asks: versions of Bacalhau's clients read some answers differently."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+
+from .wire import NUMBERS_OF_1_4, NUMBERS_SINCE_1_5_2, Numbering
+
+_VERSION = re.compile(r"v?([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})(?:$|[-+])")
+_UNKNOWN = (0, 0, 0)
+_NOT_RELEASED = re.compile(r"v?0\.0\.0(?:-x*)?")
+
+Version = tuple[int, int, int]
+
+
+def version_of(request: Request) -> Version:
+    """The version that a client says it has; zeros when it says none."""
+    text = request.headers.get("x-bacalhau-git-version", "").strip()
+    found = _VERSION.match(text)
+    if found is None or _NOT_RELEASED.fullmatch(text):
+        return _UNKNOWN
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def numbering_for(request: Request) -> Numbering:
+    """The numbers of states that the client knows: browsers have a page of a late version, who says nothing has 1.4."""
+    browser = request.headers.get("user-agent", "").startswith("Mozilla/")
+    return NUMBERS_SINCE_1_5_2 if browser or version_of(request) >= (1, 5, 2) else NUMBERS_OF_1_4
+
+
+def waits_by_history(request: Request) -> bool:
+    """Whether the client takes an empty ``NextToken`` of the history for the end of the job."""
+    return version_of(request) >= (1, 5, 0)
+
+
+def names_jobs(request: Request) -> bool:
+    """Whether a name is a job's identity to the client: the same name again means the same job anew."""
+    return version_of(request) >= (1, 8, 0)

@@ -1,0 +1,76 @@
+"""Connections that send too slowly are closed: otherwise a few idle clients could hold all there are."""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle, Transport
+from enum import Enum
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_SECONDS = 10.0
+BODY_SECONDS = 30.0
+LARGEST_HEAD_BYTES = 64 << 10
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class _Reads(Enum):
+    NOTHING = 0
+    HEAD = 1
+    BODY = 2
+
+
+class Deadlines(HttpToolsProtocol):
+    """
+    uvicorn's protocol with a time limit for the head of a request and one for its body, and a limit for the head's size.
+
+    A request that was read is answered however long that takes.
+    """
+
+    _reads = _Reads.NOTHING
+    _limit: TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as in uvicorn
+        super().connection_made(transport)
+        self._begin(_Reads.HEAD, HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reads is _Reads.NOTHING:
+            self._begin(_Reads.HEAD, HEAD_SECONDS)
+        if self._reads is _Reads.HEAD:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._reads is _Reads.HEAD and self._head_bytes > LARGEST_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        if self._reads is _Reads.NOTHING:
+            self._begin(_Reads.HEAD, HEAD_SECONDS)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._begin(_Reads.BODY, BODY_SECONDS)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._end()
+        super().on_message_complete()
+
+    def _begin(self, reads: _Reads, seconds: float) -> None:
+        self._end()
+        self._reads = reads
+        self._limit = self.loop.call_later(seconds, self._too_slow)
+
+    def _end(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit, self._reads, self._head_bytes = None, _Reads.NOTHING, 0
+
+    def _too_slow(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()

@@ -1,0 +1,66 @@
+"""What a client is told when something cannot be done: one form for all, read by every version of Bacalhau's clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gadus.core.errors import Bug, Conflict, GadusError, InvalidSpec, NotFound, Rejected, Unavailable
+
+_RETRY_SECONDS = 2
+_STATUS = (
+    (InvalidSpec, 400, "ValidationError"),
+    (NotFound, 404, "NotFound"),
+    (Conflict, 409, "ResourceInUse"),
+    (Rejected, 400, "BadRequest"),
+    (Unavailable, 503, "ServiceUnavailable"),
+)
+_CODES = {404: "NotFound", 403: "Forbidden", 501: "NotImplemented"}
+_HINTS = {
+    404: "see the documentation of the REST API for the routes there are",
+    405: "the header Allow has the methods of this route",
+    413: "data belongs into inputs, not into the job",
+    415: "send JSON, with the header Content-Type: application/json",
+}
+_OUR_FAULT = "please report it: the server's standard error has what went wrong"
+
+
+async def told(request: Request, error: Exception) -> Response:
+    """The answer to a request that raised `error`; nothing of the inside is shown."""
+    if isinstance(error, HTTPException):
+        code = _CODES.get(error.status_code, "BadRequest" if error.status_code < 500 else "InternalError")
+        return answer(request, error.status_code, code, error.detail, _HINTS.get(error.status_code, ""), error.headers)
+    if isinstance(error, GadusError):
+        for kind, status, code in _STATUS:
+            if isinstance(error, kind):
+                return answer(request, status, code, error.message, error.hint, _headers(error))
+        if not isinstance(error, Bug):
+            return answer(request, 500, "InternalError", error.message, error.hint)
+    return answer(request, 500, "InternalError", "Gadus broke one of its own promises", _OUR_FAULT)
+
+
+def answer(
+    request: Request, status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An error as 1.4 words it and as 1.5 does, in one document."""
+    document = {
+        "error": message,
+        "message": message,
+        "Status": status,
+        "Message": message,
+        "RequestID": request.scope.get("gadus.request_id", ""),
+        "Code": code,
+        "Component": "APIServer",
+    }
+    if hint:
+        document["Hint"] = hint
+    return JSONResponse(document, status, headers)
+
+
+def _headers(error: GadusError) -> dict[str, str]:
+    if not isinstance(error, Unavailable):
+        return {}
+    return {"Retry-After": str(max(1, round(getattr(error, "retry_after_seconds", _RETRY_SECONDS))))}

@@ -1,0 +1,119 @@
+"""Routes of jobs: submit, list, show, stop, run again."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gadus.core.errors import InvalidSpec
+from gadus.core.jobfile.decode import decode_job
+from gadus.core.selector import parse_constraints
+from gadus.threads import finished
+
+from .answering import Rooms, answered, listed
+from .bodies import body_of
+from .clients import names_jobs
+from .parts import JobParts
+from .query import Query
+from .wire import Document, job_document
+
+MOST_JOBS = 500
+"""A longer page is cut here, and has a token for the rest."""
+_LONGEST_KEY = 255
+
+
+class Jobs:
+    """Answers requests for jobs."""
+
+    def __init__(self, rooms: Rooms, parts: JobParts) -> None:
+        self._rooms = rooms
+        self._parts = parts
+
+    def routes(self, prefix: str) -> list[Route]:
+        jobs, job = f"{prefix}/orchestrator/jobs", f"{prefix}/orchestrator/jobs/{{job}}"
+        return [
+            Route(jobs, self.submit, methods=["PUT", "POST"]),
+            Route(jobs, self.page, methods=["GET"]),
+            Route(job, self.describe, methods=["GET"]),
+            Route(job, self.stop, methods=["DELETE"]),
+            Route(f"{job}/rerun", self.rerun, methods=["PUT"]),
+            Route(f"{job}/versions", self.versions, methods=["GET"]),
+            Route(f"{job}/why", self.why, methods=["GET"]),
+        ]
+
+    async def submit(self, request: Request) -> Response:
+        """
+        Accept ``Job``: it is on the disk when the answer leaves.
+
+        ``IdempotencyToken``, or the header ``Idempotency-Key``: the same one again gives the job that it gave before; Bacalhau
+        takes the token and does nothing with it.
+        """
+        body = await body_of(request)
+        key = request.headers.get("idempotency-key", "") or body.text("IdempotencyToken")
+        if len(key) > _LONGEST_KEY:
+            raise InvalidSpec([f"IdempotencyToken: has {len(key)} characters, {_LONGEST_KEY} are allowed"])
+        text = json.dumps(body.mapping("Job"), ensure_ascii=False)
+        # In a thread: a large job takes longer to read than others should wait.
+        spec, warnings = await finished(decode_job, text, params_model=self._rooms.params_model, name="Job")
+        by_name = names_jobs(request) or "Force" in body
+        job = await self._rooms.server.submit(spec, key=key, by_name=by_name, force=body.switch("Force"))
+        return answered(request, {"JobID": job.id, "EvaluationID": str(uuid4()), "Warnings": list(warnings) or None})
+
+    async def page(self, request: Request) -> Response:
+        """Jobs by the time of their creation, oldest first unless ``reverse``."""
+        query = Query(request)
+        if query.text("order_by") == "modified_at":
+            raise InvalidSpec(["order_by: jobs are listed by created_at; modified_at is not offered"])
+        namespace = query.text("namespace")
+        jobs, token = self._rooms.service.page(
+            limit=min(query.number("limit") or MOST_JOBS, MOST_JOBS),
+            after=query.text("next_token"),
+            newest_first=query.switch("reverse"),
+            namespace="" if namespace == "*" else namespace,
+            labels=parse_constraints(",".join(query.all("labels"))),
+        )
+        return listed(request, [job_document(job) for job in jobs], token=token)
+
+    async def describe(self, request: Request) -> Response:
+        job = self._rooms.job_of(request)
+        document: Document = {"Job": job_document(job)}
+        included = {word.strip() for word in Query(request).text("include").split(",")}
+        if "history" in included:
+            document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
+        if "executions" in included:
+            document["Executions"] = {"NextToken": "", "Items": await self._parts.executions_of(request, job)}
+        return answered(request, document)
+
+    async def stop(self, request: Request) -> Response:
+        """End a job; one that was stopped already is left at that, one that ended otherwise is a conflict."""
+        body = await body_of(request)
+        reason = body.text("reason") or Query(request).text("reason")
+        # What a Python client sends for no reason at all.
+        reason = "" if reason == "None" else reason
+        await self._rooms.server.stop(self._rooms.job_of(request), reason or "stopped by a request to the API")
+        return answered(request, {"EvaluationID": str(uuid4())})
+
+    async def rerun(self, request: Request) -> Response:
+        """The job once more: as its version ``JobVersion``, or as the latest."""
+        body = await body_of(request)
+        job = await self._rooms.server.rerun(
+            self._rooms.job_of(request), edition=body.number("JobVersion"), reason=body.text("Reason")
+        )
+        answer = {"JobID": job.id, "JobVersion": job.edition, "EvaluationID": str(uuid4()), "Warnings": None}
+        return answered(request, answer)
+
+    async def versions(self, request: Request) -> Response:
+        """The job as it was asked for each time, oldest first; the state is that of the latest."""
+        job = self._rooms.job_of(request)
+        editions = self._rooms.server.editions(job)
+        items = [job_document(job.model_copy(update={"spec": spec, "edition": number})) for number, spec in editions.items()]
+        return listed(request, items)
+
+    async def why(self, request: Request) -> Response:
+        """Why what waits of the job runs on no node, node by node; empty when nothing waits. Bacalhau has no such route."""
+        job = self._rooms.server.job(self._rooms.job_of(request).id)
+        return answered(request, {"JobID": job.id, "Waiting": len(job.vacancies), "Why": self._rooms.server.why_it_waits(job)})

@@ -1,0 +1,120 @@
+"""What the programs of a job wrote, as text that is sent while it grows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from gadus.contracts import Stream
+from gadus.core.errors import NotFound
+from gadus.core.job import Execution, Job
+
+from .answering import Rooms
+from .query import Query
+
+_LOOK_SECONDS = 0.2
+_BLOCK_BYTES = 1 << 16
+_HEADERS = {"Content-Security-Policy": "sandbox", "Cache-Control": "no-store"}
+
+
+class Logs:
+    """Answers requests for logs."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def routes(self, prefix: str) -> list[Route]:
+        return [Route(f"{prefix}/orchestrator/jobs/{{job}}/logs", self.send, methods=["GET"])]
+
+    async def send(self, request: Request) -> Response:
+        """
+        Standard output and standard error of the newest execution of each part, or of the one that ``execution_id`` names.
+
+        With ``follow`` it goes on until the job has ended. Lines of different streams do not mix, unless they are very long.
+        """
+        query = Query(request)
+        wanted, follow = query.text("execution_id"), query.switch("follow")
+        job = self._rooms.job_of(request)
+        if not _chosen(job, wanted) and not follow:
+            raise NotFound(f"no executions found for job {job.id}", hint="wait for them with follow=true")
+        text = self._text(job, wanted, follow=follow)
+        return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=_HEADERS)
+
+    async def _text(self, job: Job, wanted: str, *, follow: bool) -> AsyncIterator[bytes]:
+        streams: dict[tuple[str, Stream], _Lines] = {}
+        try:
+            while True:
+                # Looked at before reading: what was written until then is sent in this round.
+                ended = (job.state.final and not job.live) or not follow or self._rooms.closing.is_set()
+                for one in _chosen(job, wanted if job.executions else ""):
+                    for stream in Stream:
+                        lines = streams.setdefault((one.id, stream), _Lines())
+                        for piece in lines.new(self._places(job, one, stream), last=ended or one.state.final):
+                            yield piece
+                if ended:
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._rooms.closing.wait()
+                job = self._rooms.server.job(job.id)
+        finally:
+            for lines in streams.values():
+                lines.close()
+
+    def _places(self, job: Job, one: Execution, stream: Stream) -> tuple[Path, ...]:
+        settings = self._rooms.settings
+        # The growing file becomes the kept one between two looks: then the second look at the first place finds it.
+        kept = settings.results_of(job.id, one.id) / stream.value
+        return kept, settings.growing_results_of(one.id) / stream.value, kept
+
+
+def _chosen(job: Job, wanted: str) -> list[Execution]:
+    if not wanted:
+        return sorted({one.index: one for one in job.executions}.values(), key=lambda one: one.index)
+    matching = [one for one in job.executions if one.id.startswith(wanted)]
+    if len(matching) != 1:
+        known = ", ".join(one.id for one in job.executions[:10]) or "none"
+        raise NotFound(f"unable to find execution {wanted} in job {job.id}", hint=f"its executions: {known}")
+    return matching
+
+
+class _Lines:
+    """One file, read on from where it was, in whole lines."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._rest = b""
+
+    def new(self, places: tuple[Path, ...], *, last: bool) -> Iterator[bytes]:
+        """The lines that were not given yet; the line that is not complete only when it is the `last`, or very long."""
+        if self._file is None:
+            self._file = _opened(places)
+        while self._file is not None and (block := self._file.read(_BLOCK_BYTES)):
+            whole, newline, rest = (self._rest + block).rpartition(b"\n")
+            if whole or newline:
+                yield whole + newline
+            if len(rest) > _BLOCK_BYTES:
+                yield rest
+                rest = b""
+            self._rest = rest
+        if last and self._rest:
+            yield self._rest
+            self._rest = b""
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _opened(places: tuple[Path, ...]) -> BinaryIO | None:
+    for path in places:
+        with suppress(OSError):
+            return path.open("rb")
+    return None

@@ -1,0 +1,136 @@
+"""Routes of what belongs to one job: executions, history, results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gadus.contracts import Stream
+from gadus.core.errors import InvalidSpec
+from gadus.core.job import Execution, Job, State
+from gadus.threads import finished
+
+from .answering import Rooms, listed
+from .archive import published
+from .clients import numbering_for, waits_by_history
+from .history import history
+from .query import Query
+from .wire import Document, Written, execution_document, rfc3339
+
+MOST_EXECUTIONS = 10_000
+_OUTPUTS_READ = 200
+"""Of more executions in one answer, what their programs wrote is left out."""
+_OUTPUT_BYTES = 2048
+_KINDS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
+_ORDERS: dict[str, Callable[[Execution], Any]] = {
+    "modify_time": lambda one: (one.modified_at, one.id),
+    "create_time": lambda one: (one.created_at, one.id),
+    "id": lambda one: one.id,
+    "state": lambda one: (one.state.value, one.id),
+}
+_POSITION = "history:"
+
+
+class JobParts:
+    """Answers requests for the parts of a job."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def routes(self, prefix: str) -> list[Route]:
+        job = f"{prefix}/orchestrator/jobs/{{job}}"
+        return [
+            Route(f"{job}/executions", self.executions, methods=["GET"]),
+            Route(f"{job}/history", self.history, methods=["GET"]),
+            Route(f"{job}/results", self.results, methods=["GET"]),
+        ]
+
+    async def executions(self, request: Request) -> Response:
+        query = Query(request)
+        order = _ORDERS[query.one_of("order_by", tuple(_ORDERS))]
+        job = self._rooms.job_of(request)
+        chosen = sorted(job.executions, key=order, reverse=query.switch("reverse"))
+        limit = query.number("limit") or MOST_EXECUTIONS
+        return listed(request, await self._documents(request, job, chosen[:limit]))
+
+    async def executions_of(self, request: Request, job: Job) -> list[Document]:
+        """Every execution of a job, oldest first."""
+        return await self._documents(request, job, job.executions[:MOST_EXECUTIONS])
+
+    async def history(self, request: Request) -> Response:
+        """
+        What happened to a job, oldest first.
+
+        To clients that wait for the end of a job by its history, the next token is empty only when it has ended.
+        """
+        query = Query(request)
+        kind = _KINDS[query.one_of("event_type", tuple(_KINDS))]
+        wanted = {"ExecutionID": query.text("execution_id"), "NodeID": query.text("node_id")}
+        since, limit, start = query.number("since"), query.number("limit"), _start(query.text("next_token"))
+        job = self._rooms.job_of(request)
+        items = [
+            item
+            for item in await self.history_of(request, job, since=since)
+            if kind in ("", item["Type"]) and all(item.get(name, "").startswith(text) for name, text in wanted.items())
+        ]
+        page = items[start : start + limit] if limit else items[start:]
+        goes_on = start + len(page) < len(items) or (waits_by_history(request) and not (job.state.final and not job.live))
+        return listed(request, page, token=_token(start + len(page)) if goes_on else "")
+
+    async def history_of(self, request: Request, job: Job, *, since: int = 0) -> list[Document]:
+        """Every entry, from those of the Unix second `since` on."""
+        events = self._rooms.service.events(job)
+        items = await finished(history, job, events, numbering_for(request))
+        return [item for item in items if item["Time"] >= rfc3339(since)] if since else items
+
+    async def results(self, request: Request) -> Response:
+        """Where the results of each completed execution can be fetched."""
+        job = self._rooms.job_of(request)
+        return listed(request, [published(request, job, one) for one in job.executions if one.state is State.COMPLETED])
+
+    async def _documents(self, request: Request, job: Job, chosen: Sequence[Execution]) -> list[Document]:
+        numbering = numbering_for(request)
+        written = await finished(self._written, job, chosen)
+        return [
+            execution_document(
+                job, one, numbering, written=written.get(one.id, Written()), published=published(request, job, one)
+            )
+            for one in chosen
+        ]
+
+    def _written(self, job: Job, chosen: Sequence[Execution]) -> dict[str, Written]:
+        ended = [one for one in chosen if one.outcome is not None]
+        if len(ended) > _OUTPUTS_READ:
+            return {}
+        return {one.id: _read(self._rooms.service.results(job, one)) for one in ended}
+
+
+def _read(directory: Path) -> Written:
+    stdout, stderr = (_head(directory / stream.value) for stream in (Stream.STDOUT, Stream.STDERR))
+    return Written(*stdout, *stderr)
+
+
+def _head(file: Path) -> tuple[str, bool]:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_OUTPUT_BYTES + 1)
+    except OSError:
+        # Removed since, or never kept: the execution failed before it wrote anything.
+        return "", False
+    return data[:_OUTPUT_BYTES].decode("utf-8", "replace"), len(data) > _OUTPUT_BYTES
+
+
+def _token(start: int) -> str:
+    return f"{_POSITION}{start}"
+
+
+def _start(token: str) -> int:
+    digits = token.removeprefix(_POSITION)
+    if token and not (token.startswith(_POSITION) and digits.isascii() and digits.isdigit() and len(digits) <= 10):
+        raise InvalidSpec(["next_token: is not one that the history of a job gives"])
+    return int(digits or 0)
