@@ -13,7 +13,7 @@ from gadus.core.errors import Conflict, NotFound
 from gadus.core.placement import unmet
 from gadus.core.selector import parse_constraints
 
-from .answering import Rooms, answered
+from .answering import Rooms, answered, route
 from .nodes import availability, node_document, version_document
 from .query import Query
 from .wire import Document
@@ -38,15 +38,15 @@ class Agent:
 
     def routes(self, prefix: str) -> list[Route]:
         return [
-            Route("/livez", self.lives, methods=["GET"]),
-            Route("/healthz", self.healthy, methods=["GET"]),
-            Route(f"{prefix}/livez", self.lives, methods=["GET"]),
-            Route(f"{prefix}/healthz", self.healthy, methods=["GET"]),
-            Route(f"{prefix}/agent/alive", self.alive, methods=["GET"]),
-            Route(f"{prefix}/agent/version", self.version, methods=["GET"]),
-            Route(f"{prefix}/agent/node", self.own_node, methods=["GET"]),
-            Route(f"{prefix}/orchestrator/nodes", self.nodes, methods=["GET"]),
-            Route(f"{prefix}/orchestrator/nodes/{{node}}", self.node, methods=["GET"]),
+            route("/livez", GET=self.lives),
+            route("/healthz", GET=self.healthy),
+            route(f"{prefix}/livez", GET=self.lives),
+            route(f"{prefix}/healthz", GET=self.healthy),
+            route(f"{prefix}/agent/alive", GET=self.alive),
+            route(f"{prefix}/agent/version", GET=self.version),
+            route(f"{prefix}/agent/node", GET=self.own_node),
+            route(f"{prefix}/orchestrator/nodes", GET=self.nodes),
+            route(f"{prefix}/orchestrator/nodes/{{node}}", GET=self.node),
         ]
 
     async def lives(self, request: Request) -> Response:

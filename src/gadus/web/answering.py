@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from gadus.config import Settings
 from gadus.core.job import Job
@@ -18,6 +19,11 @@ from gadus.orchestrator.server import Server
 from gadus.orchestrator.service import Service
 
 from .query import Query
+
+Answering = Callable[[Request], Awaitable[Response]]
+
+SLASH = "\0"
+"""Stands for a slash that belongs to a name in a path; no name has this character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,17 @@ class Rooms:
     def job_of(self, request: Request) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
         namespace = Query(request).text("namespace")
-        return self.service.find(request.path_params["job"], "" if namespace == "*" else namespace)
+        return self.service.find(request.path_params["job"].replace(SLASH, "/"), "" if namespace == "*" else namespace)
+
+
+def route(path: str, *, name: str = "", **answering: Answering) -> Route:
+    """One path, and who answers which method: ``route(path, GET=show, DELETE=stop)``."""
+
+    async def answer(request: Request) -> Response:
+        # HEAD is a GET of which only the head is sent.
+        return await answering[request.method if request.method in answering else "GET"](request)
+
+    return Route(path, answer, methods=list(answering), name=name or None)
 
 
 def answered(request: Request, document: Any) -> Response:

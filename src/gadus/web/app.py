@@ -5,19 +5,19 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
 
 from .agent import Agent
-from .answering import Rooms
+from .answering import SLASH, Rooms
 from .archive import Archives
 from .errors import answer, told
 from .jobs import Jobs
@@ -28,16 +28,16 @@ PREFIX = "/api/v1"
 _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 
 
-def application(rooms: Rooms) -> Starlette:
+def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
     parts = JobParts(rooms)
     answering = (Jobs(rooms, parts), parts, Archives(rooms), Logs(rooms), Agent(rooms))
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
     routes = [route for one in answering for route in one.routes(PREFIX)]
-    app = Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(_Outside)])
+    app = Starlette(routes=routes, exception_handlers=handlers)
     # A job may be named anything: to send a client elsewhere for a slash would be a guess.
     app.router.redirect_slashes = False
-    return app
+    return _Outside(app)
 
 
 class _Outside:
@@ -52,6 +52,9 @@ class _Outside:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
+        # As it is in the request line: a slash that is written %2F belongs to a name.
+        parts = scope["raw_path"].decode("ascii", "replace").split("/")
+        scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
         scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
         async def send_marked(message: Message) -> None:

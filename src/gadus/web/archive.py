@@ -17,7 +17,7 @@ from gadus.core.errors import NotFound
 from gadus.core.job import Execution, Job, State
 from gadus.threads import finished
 
-from .answering import Rooms
+from .answering import Rooms, route
 from .wire import Document
 
 _PIECE_BYTES = 1 << 18
@@ -42,7 +42,7 @@ class Archives:
 
     def routes(self, prefix: str) -> list[Route]:
         path = f"{prefix}/orchestrator/jobs/{{job}}/results/{{archive}}"
-        return [Route(path, self.send, methods=["GET"], name=_NAME)]
+        return [route(path, name=_NAME, GET=self.send)]
 
     async def send(self, request: Request) -> Response:
         """

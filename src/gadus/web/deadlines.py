@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0
 LARGEST_HEAD_BYTES = 64 << 10
+MOST_CONNECTIONS = 500
+"""Fewer than the files that a process may usually have open: one that cannot accept, nor open a file, is of no use."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -32,6 +34,9 @@ class Deadlines(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
         self._begin(_Reads.HEAD, HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gadus.core.errors import Bug, Conflict, GadusError, InvalidSpec, NotFound, Rejected, Unavailable
+from gadus.core.problem import clipped
 
 _RETRY_SECONDS = 2
 _STATUS = (
@@ -32,7 +33,10 @@ async def told(request: Request, error: Exception) -> Response:
     """The answer to a request that raised `error`; nothing of the inside is shown."""
     if isinstance(error, HTTPException):
         code = _CODES.get(error.status_code, "BadRequest" if error.status_code < 500 else "InternalError")
-        return answer(request, error.status_code, code, error.detail, _HINTS.get(error.status_code, ""), error.headers)
+        detail = (
+            f"there is no {request.method} {clipped(request.url.path)}" if error.status_code in (404, 405) else error.detail
+        )
+        return answer(request, error.status_code, code, detail, _HINTS.get(error.status_code, ""), error.headers)
     if isinstance(error, GadusError):
         for kind, status, code in _STATUS:
             if isinstance(error, kind):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -10,11 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gadus.core.errors import InvalidSpec
+from gadus.core.job import Job
 from gadus.core.jobfile.decode import decode_job
 from gadus.core.selector import parse_constraints
+from gadus.core.spec import JobSpec
 from gadus.threads import finished
 
-from .answering import Rooms, answered, listed
+from .answering import Rooms, answered, listed, route
 from .bodies import body_of
 from .clients import names_jobs
 from .parts import JobParts
@@ -24,6 +28,14 @@ from .wire import Document, job_document
 MOST_JOBS = 500
 """A longer page is cut here, and has a token for the rest."""
 _LONGEST_KEY = 255
+_EMPTY: dict[str, tuple[Any, ...]] = {
+    "id": ("", None),
+    "state": ({}, {"StateType": "Undefined"}, {"StateType": ""}, None),
+    "version": (0, None),
+    "revision": (0, None),
+    "createtime": (0, None),
+    "modifytime": (0, None),
+}
 
 
 class Jobs:
@@ -36,13 +48,11 @@ class Jobs:
     def routes(self, prefix: str) -> list[Route]:
         jobs, job = f"{prefix}/orchestrator/jobs", f"{prefix}/orchestrator/jobs/{{job}}"
         return [
-            Route(jobs, self.submit, methods=["PUT", "POST"]),
-            Route(jobs, self.page, methods=["GET"]),
-            Route(job, self.describe, methods=["GET"]),
-            Route(job, self.stop, methods=["DELETE"]),
-            Route(f"{job}/rerun", self.rerun, methods=["PUT"]),
-            Route(f"{job}/versions", self.versions, methods=["GET"]),
-            Route(f"{job}/why", self.why, methods=["GET"]),
+            route(jobs, GET=self.page, PUT=self.submit, POST=self.submit),
+            route(job, GET=self.describe, DELETE=self.stop),
+            route(f"{job}/rerun", PUT=self.rerun),
+            route(f"{job}/versions", GET=self.versions),
+            route(f"{job}/why", GET=self.why),
         ]
 
     async def submit(self, request: Request) -> Response:
@@ -56,7 +66,7 @@ class Jobs:
         key = request.headers.get("idempotency-key", "") or body.text("IdempotencyToken")
         if len(key) > _LONGEST_KEY:
             raise InvalidSpec([f"IdempotencyToken: has {len(key)} characters, {_LONGEST_KEY} are allowed"])
-        text = json.dumps(body.mapping("Job"), ensure_ascii=False)
+        text = json.dumps(_as_meant(body.mapping("Job")), ensure_ascii=False)
         # In a thread: a large job takes longer to read than others should wait.
         spec, warnings = await finished(decode_job, text, params_model=self._rooms.params_model, name="Job")
         by_name = names_jobs(request) or "Force" in body
@@ -110,10 +120,22 @@ class Jobs:
         """The job as it was asked for each time, oldest first; the state is that of the latest."""
         job = self._rooms.job_of(request)
         editions = self._rooms.server.editions(job)
-        items = [job_document(job.model_copy(update={"spec": spec, "edition": number})) for number, spec in editions.items()]
+        items = [
+            job_document(job.model_copy(update={"spec": _named(spec, job), "edition": number}))
+            for number, spec in editions.items()
+        ]
         return listed(request, items)
 
     async def why(self, request: Request) -> Response:
         """Why what waits of the job runs on no node, node by node; empty when nothing waits. Bacalhau has no such route."""
         job = self._rooms.server.job(self._rooms.job_of(request).id)
         return answered(request, {"JobID": job.id, "Waiting": len(job.vacancies), "Why": self._rooms.server.why_it_waits(job)})
+
+
+def _as_meant(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the fields that only the server sets, as far as they say nothing: some clients always write them."""
+    return {key: value for key, value in job.items() if key.lower() not in _EMPTY or value not in _EMPTY[key.lower()]}
+
+
+def _named(spec: JobSpec, job: Job) -> JobSpec:
+    return spec if spec.name else spec.model_copy(update={"name": job.spec.name})

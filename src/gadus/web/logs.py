@@ -16,7 +16,7 @@ from gadus.contracts import Stream
 from gadus.core.errors import NotFound
 from gadus.core.job import Execution, Job
 
-from .answering import Rooms
+from .answering import Rooms, route
 from .query import Query
 
 _LOOK_SECONDS = 0.2
@@ -31,7 +31,7 @@ class Logs:
         self._rooms = rooms
 
     def routes(self, prefix: str) -> list[Route]:
-        return [Route(f"{prefix}/orchestrator/jobs/{{job}}/logs", self.send, methods=["GET"])]
+        return [route(f"{prefix}/orchestrator/jobs/{{job}}/logs", GET=self.send)]
 
     async def send(self, request: Request) -> Response:
         """

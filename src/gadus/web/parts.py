@@ -15,7 +15,7 @@ from gadus.core.errors import InvalidSpec
 from gadus.core.job import Execution, Job, State
 from gadus.threads import finished
 
-from .answering import Rooms, listed
+from .answering import Rooms, listed, route
 from .archive import published
 from .clients import numbering_for, waits_by_history
 from .history import history
@@ -45,9 +45,9 @@ class JobParts:
     def routes(self, prefix: str) -> list[Route]:
         job = f"{prefix}/orchestrator/jobs/{{job}}"
         return [
-            Route(f"{job}/executions", self.executions, methods=["GET"]),
-            Route(f"{job}/history", self.history, methods=["GET"]),
-            Route(f"{job}/results", self.results, methods=["GET"]),
+            route(f"{job}/executions", GET=self.executions),
+            route(f"{job}/history", GET=self.history),
+            route(f"{job}/results", GET=self.results),
         ]
 
     async def executions(self, request: Request) -> Response:

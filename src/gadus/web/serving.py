@@ -55,6 +55,7 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=CLOSING_SECONDS,
     )
     server = _Server(config)
