@@ -1,0 +1,128 @@
+"""Clients that send too slowly or too much lose their connection, and only they."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+import gadus.web.deadlines
+from gadus.web.serving import listening, served
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Application:
+    """Reads the body, then answers with its length."""
+
+    def __init__(self) -> None:
+        self.release = asyncio.Event()
+        self.release.set()
+
+    async def __call__(self, scope, receive, send) -> None:
+        size = 0
+        while True:
+            message = await receive()
+            size += len(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        await self.release.wait()
+        text = str(size).encode()
+        head = [(b"content-length", str(len(text)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": text})
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@pytest.fixture
+async def port(application: Application) -> AsyncIterator[int]:
+    with listening("127.0.0.1", 0) as listener:
+        async with served(application, listener, asyncio.Event()):
+            yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gadus.web.deadlines, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(gadus.web.deadlines, "BODY_SECONDS", 0.2)
+
+
+async def sent(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    return reader, writer
+
+
+async def answer_to(port: int, data: bytes) -> bytes:
+    """All that comes until the server closes the connection."""
+    reader, writer = await sent(port, data)
+    try:
+        async with asyncio.timeout(30):
+            return await reader.read()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: local",
+        b"\r\n",
+        b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf",
+    ],
+    ids=["silent", "first-line", "head", "empty-line", "body"],
+)
+async def test_client_that_does_not_finish_its_request_is_cut_off(port, impatient, data):
+    assert b"200 OK" not in await answer_to(port, data)
+
+
+async def test_half_of_a_next_request_is_cut_off_too(port, impatient):
+    answer = await answer_to(port, GET + b"GET / HTTP/1.1\r\nHos")
+    assert answer.count(b"200 OK") == 1
+
+
+async def test_slow_clients_do_not_keep_others_out(port):
+    slow = [await sent(port, b"GET / HT") for _ in range(100)]
+    reader, writer = await sent(port, GET)
+    async with asyncio.timeout(30):
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+    for _, one in [*slow, (reader, writer)]:
+        one.close()
+
+
+async def test_answer_may_take_longer_than_a_request(port, impatient, application):
+    """1. a whole request comes; 2. nothing for longer than both limits; 3. then it is answered."""
+    application.release.clear()
+    reader, writer = await sent(port, GET)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.6):
+            await reader.read(1)
+    application.release.set()
+    async with asyncio.timeout(30):
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+
+async def test_endless_head_is_refused(port):
+    answer = await answer_to(port, b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * (200 << 10))
+    assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
+
+
+async def test_more_connections_than_files_are_turned_away(port, monkeypatch):
+    monkeypatch.setattr(gadus.web.deadlines, "MOST_CONNECTIONS", 3)
+    held = [await sent(port, GET) for _ in range(3)]
+    for reader, _ in held:
+        async with asyncio.timeout(30):
+            await reader.readuntil(b"\r\n\r\n")
+    assert await answer_to(port, GET) == b""
+    for _, writer in held:
+        writer.close()
