@@ -107,7 +107,21 @@ class Unavailable(GadusError):
 
 
 class StorageUnavailable(Unavailable):
-    """The storage service does not answer, answers with server errors, or throttles."""
+    """
+    The storage service, or the job store, does not answer, answers with server errors, or throttles.
+
+    `retry_after_seconds` is how long to wait before the next try; 0 when nobody knows.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class StoreCorrupt(Unavailable):
+    """The job store is damaged: it needs a person, not another try."""
+
+    can_retry = False
 
 
 class EngineUnavailable(Unavailable):

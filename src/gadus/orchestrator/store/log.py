@@ -1,0 +1,141 @@
+"""The store in SQL: what was appended, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Self
+
+from gadus.core.errors import GadusError, NotFound, StorageUnavailable
+from gadus.core.job import Event, Job, State
+from gadus.core.spec import Constraint
+
+from . import finding, paging
+from .appending import Batch
+from .contract import Change, Waiting
+from .database import Database
+from .rows import Deadline, Needs, complete, event_of, vacancy_of
+from .tables import COLUMNS
+
+
+class EventLog:
+    """See `contract.Store`. `needs` and `deadline` give what `waiting` tells of a job."""
+
+    def __init__(self, database: Database, needs: Needs, deadline: Deadline) -> None:
+        self.database = database
+        self._needs = needs
+        self._deadline = deadline
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self.database.close()
+
+    def append_all(self, changes: Sequence[Change]) -> list[GadusError | None]:
+        """See `Store.append_all`."""
+        batch = Batch(changes, self._needs, self._deadline)
+        try:
+            with self.database.transaction() as transaction:
+                batch.write(transaction)
+        except StorageUnavailable:
+            # A lost answer to a commit is not a lost commit.
+            if not batch.rows or not self._has(batch):
+                raise
+        self.database.reached(batch.last_seq)
+        return batch.answers
+
+    def append(self, before: Job | None, after: Job, *events: Event, key: str = "") -> None:
+        """See `Store.append`."""
+        (answer,) = self.append_all([Change(before, after, events, key)])
+        if answer is not None:
+            raise answer
+
+    def get(self, job_id: str) -> Job:
+        """See `Store.get`."""
+        with self.database.reading() as snapshot:
+            jobs = finding.whole(self.database.where, snapshot, [job_id])
+        if not jobs:
+            raise NotFound(f"job not found: {job_id}", hint="`gadus job list` shows the jobs there are")
+        return jobs[0]
+
+    def find(self, text: str, namespace: str = "") -> Job:
+        """See `Store.find`."""
+        with self.database.reading() as snapshot:
+            return finding.find(self.database.where, snapshot, text, namespace)
+
+    def latest_named(self, namespace: str, name: str) -> Job | None:
+        """See `Store.latest_named`."""
+        with self.database.reading() as snapshot:
+            return finding.latest_named(self.database.where, snapshot, namespace, name)
+
+    def submission(self, namespace: str, key: str) -> str:
+        """See `Store.submission`."""
+        with self.database.reading() as snapshot:
+            rows = snapshot.rows("SELECT job_id FROM submissions WHERE namespace = ? AND key = ?", (namespace, key))
+        return str(rows[0][0]) if rows else ""
+
+    def page(
+        self,
+        *,
+        limit: int,
+        after: str = "",
+        newest_first: bool = True,
+        namespace: str = "",
+        states: Sequence[State] = (),
+        labels: Sequence[Constraint] = (),
+    ) -> tuple[Sequence[Job], str]:
+        """See `Store.page`."""
+        wanted = paging.Wanted(newest_first, namespace, tuple(states), tuple(labels))
+        with self.database.reading() as snapshot:
+            return paging.page(self.database.where, snapshot, wanted, limit, after)
+
+    def events(self, job_id: str, after_version: int = 0) -> Sequence[tuple[int, Event]]:
+        """See `Store.events`."""
+        query = "SELECT version, event, checksum FROM events WHERE job_id = ? AND version > ? ORDER BY version"
+        with self.database.reading() as snapshot:
+            rows = snapshot.rows(query, (job_id, after_version))
+            if not rows:
+                finding.version_of(snapshot, job_id)
+        return [(version, event_of(self.database.where, job_id, version, text, found)) for version, text, found in rows]
+
+    def unfinished(self) -> Iterator[Job]:
+        """See `Store.unfinished`."""
+        with self.database.reading() as snapshot:
+            rows = snapshot.rows("SELECT id FROM jobs WHERE standing = 'active' ORDER BY created_at, id")
+        return (self.get(str(job_id)) for (job_id,) in rows)
+
+    def waiting(self) -> Iterator[Waiting]:
+        """See `Store.waiting`."""
+        columns = ", ".join(f"p.{column}" for column in COLUMNS["parts"])
+        query = (
+            f"SELECT j.version, j.type, j.priority, j.needs, j.deadline, j.parts, {columns} "  # noqa: S608 - our own names
+            "FROM jobs j JOIN parts p ON p.job_id = j.id "
+            "WHERE j.standing = 'waiting' ORDER BY j.created_at, j.id, p.position"
+        )
+        where = self.database.where
+        with self.database.snapshot() as snapshot:
+            for job_id, rows in groupby(snapshot.stream(query), lambda row: str(row[6])):
+                parts = list(rows)
+                version, kind, priority, needs, deadline, expected = parts[0][:6]
+                vacancies = tuple(vacancy_of(where, row[6:]) for row in parts)
+                complete(where, job_id, len(vacancies), expected)
+                yield Waiting(job_id, version, kind, priority, needs, deadline, vacancies)
+
+    def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str]], int]:
+        """See `Store.changes`."""
+        with self.database.reading() as snapshot:
+            if limit < 1:
+                return [], int(snapshot.rows("SELECT coalesce(max(seq), 0) FROM events")[0][0])
+            query = "SELECT seq, job_id FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+            rows = snapshot.rows(query, (after, limit))
+        latest = {job_id: seq for seq, job_id in rows}
+        return [(seq, job_id) for job_id, seq in latest.items()], rows[-1][0] if rows else after
+
+    def _has(self, batch: Batch) -> bool:
+        with self.database.transaction() as transaction:
+            return batch.is_in(transaction)

@@ -1,0 +1,85 @@
+"""Lists of jobs, a page at a time: each page begins where the one before ended, however many jobs there are."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gadus.core.errors import Rejected
+from gadus.core.job import Job, State
+from gadus.core.placement import unmet
+from gadus.core.spec import Constraint
+
+from .database import Row, Snapshot, Value, placeholders
+from .finding import whole
+from .rows import labels_of
+from .tables import COLUMNS
+
+_ROWS_AT_ONCE = 1000
+_PARTS_OF_A_PAGE = 20_000
+"""With so many executions and vacancies a page ends, though it be a single job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs, in which order."""
+
+    newest_first: bool
+    namespace: str
+    states: tuple[State, ...]
+    labels: tuple[Constraint, ...]
+
+
+def page(where: str, snapshot: Snapshot, wanted: Wanted, limit: int, after: str) -> tuple[Sequence[Job], str]:
+    """See `Store.page`."""
+    place = _place_of(after) if after else None
+    chosen: list[Row] = []
+    parts = 0
+    while True:
+        # One more than is wanted: whether there is a next page.
+        count = min(limit - len(chosen) + 1, _ROWS_AT_ONCE) if not wanted.labels else _ROWS_AT_ONCE
+        rows = _rows(snapshot, wanted, count, place)
+        for row in rows:
+            if len(chosen) == limit or (chosen and parts >= _PARTS_OF_A_PAGE):
+                return whole(where, snapshot, [one[1] for one in chosen]), _token(chosen[-1]) if chosen else after
+            if not wanted.labels or not unmet(labels_of(where, row[3:]), wanted.labels):
+                chosen.append(row)
+                parts += row[2]
+        if len(rows) < count:
+            return whole(where, snapshot, [one[1] for one in chosen]), ""
+        place = (rows[-1][0], rows[-1][1])
+
+
+def _rows(snapshot: Snapshot, wanted: Wanted, count: int, place: tuple[float, str] | None) -> list[Row]:
+    conditions, values = [], list[Value]()
+    if place is not None:
+        conditions.append(f"(created_at, id) {'<' if wanted.newest_first else '>'} (?, ?)")
+        values += place
+    if wanted.namespace:
+        conditions.append("namespace = ?")
+        values.append(wanted.namespace)
+    if wanted.states:
+        conditions.append(f"state IN ({placeholders(len(wanted.states))})")
+        values += [state.value for state in wanted.states]
+    order = "DESC" if wanted.newest_first else "ASC"
+    columns = ", ".join(("created_at", "id", "parts", *(COLUMNS["jobs"] if wanted.labels else ())))
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    query = f"SELECT {columns} FROM jobs {where} ORDER BY created_at {order}, id {order} LIMIT ?"  # noqa: S608 - bound
+    return snapshot.rows(query, [*values, count])
+
+
+def _token(row: Row) -> str:
+    return urlsafe_b64encode(json.dumps([row[0], row[1]]).encode()).decode()
+
+
+def _place_of(token: str) -> tuple[float, str]:
+    try:
+        created_at, job_id = json.loads(urlsafe_b64decode(token.encode()))
+        if isinstance(created_at, float) and isinstance(job_id, str) and "\0" not in job_id:
+            return created_at, job_id
+    except (binascii.Error, ValueError, TypeError):
+        pass
+    raise Rejected("this is not where a page of jobs ends", hint="give the token that came with the page before, unchanged")

@@ -1,0 +1,186 @@
+"""
+The store in one SQLite file.
+
+WAL with full sync: a commit that returned survives the end of the process and of the machine. apsw carries its own SQLite,
+because versions before 3.51.3, such as Debian 12's, can corrupt a WAL that two connections write at once. Each page has a
+checksum that SQLite's own cksumvfs verifies whenever it is read: what a disk damages is an error, not another answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+import apsw
+import apsw.sqlite_extra
+
+from gadus.core.errors import Bug
+
+from .database import Row, Value
+from .failures import corrupt, unavailable
+from .mark import Mark, sync_directory
+
+CHECKSUM_BYTES = 8
+"""What cksumvfs keeps at the end of each page."""
+
+_BUSY_TIMEOUT_MS = 10_000
+_WAL_KEPT_BYTES = 16 << 20
+_RESERVED_AT = 20
+"""Where the header of the file says how many bytes at the end of each page are not SQLite's."""
+_DAMAGE = {apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS}
+
+
+class SqliteDatabase:
+    """See `Database`. Made by `opening`, which has seen to the tables."""
+
+    def __init__(self, path: Path, mark: Mark | None = None) -> None:
+        self._path = path
+        self._mark = mark
+        self._write_lock = Lock()
+        self._read_lock = Lock()
+        with translated(self.where):
+            self._writing = connection(path)
+            self._reading = connection(path)
+
+    @property
+    def where(self) -> str:
+        """See `Database.where`."""
+        return str(self._path)
+
+    @contextmanager
+    def transaction(self) -> Iterator[_Connected]:
+        """See `Database.transaction`."""
+        with self._write_lock, translated(self.where), _transaction(self._writing):
+            yield _Connected(self._writing)
+
+    @contextmanager
+    def reading(self) -> Iterator[_Connected]:
+        """See `Database.reading`."""
+        with self._read_lock, translated(self.where), _snapshot(self._reading):
+            yield _Connected(self._reading)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_Connected]:
+        """See `Database.snapshot`."""
+        with translated(self.where), closing(connection(self._path)) as own, _snapshot(own):
+            yield _Connected(own)
+
+    def reached(self, seq: int) -> None:
+        """See `Database.reached`."""
+        if self._mark is not None:
+            self._mark.reached(seq)
+
+    def damage(self) -> list[str]:
+        """See `Database.damage`."""
+        with translated(self.where), closing(connection(self._path)) as own:
+            rows = own.execute("PRAGMA integrity_check").fetchall()
+        return [str(text) for (text,) in rows if text != "ok"]
+
+    def copy_to(self, target: Path) -> None:
+        """Write the database as it is now to the new file `target`, on the disk when this returns. Others go on writing."""
+        with translated(self.where), closing(connection(self._path)) as own:
+            own.execute("VACUUM INTO ?", (str(target),))
+        with translated(str(target)):
+            # SQLite does not wait for the disk here.
+            with target.open("rb") as written:
+                os.fsync(written.fileno())
+            sync_directory(target.parent)
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        with self._write_lock, self._read_lock:
+            self._reading.close()
+            self._writing.close()
+            if self._mark is not None:
+                self._mark.close()
+
+
+class _Connected:
+    """A connection inside a transaction."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+
+    def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        return self._db.execute(sql, tuple(values)).fetchall()
+
+    def stream(self, sql: str, values: Sequence[Value] = ()) -> Iterator[Row]:
+        return iter(self._db.execute(sql, tuple(values)))
+
+    def run(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
+        if rows:
+            self._db.executemany(sql, [tuple(row) for row in rows])
+
+
+def connection(path: Path) -> apsw.Connection:
+    """A connection to the file, which must be there. Raises apsw.Error."""
+    loaded_checksums()
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    db.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+    # A file that somebody prepared must not make SQLite run what it brings along.
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db
+
+
+def has_checksums(path: Path) -> bool:
+    """Whether the pages of the file have checksums."""
+    with path.open("rb") as file:
+        return file.read(_RESERVED_AT + 1)[-1:] == bytes([CHECKSUM_BYTES])
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Errors of SQLite and of the disk as ours."""
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError) as exc:
+        raise corrupt(where, exc) from exc
+    except apsw.IOError as exc:
+        if getattr(exc, "extendedresult", 0) in _DAMAGE:
+            raise corrupt(where, "a page of it is not what was written") from exc
+        raise unavailable(where, exc) from exc
+    except apsw.TooBigError as exc:
+        raise Bug(f"a value that SQLite does not take: {exc}") from exc
+    except (apsw.Error, OSError) as exc:
+        raise unavailable(where, exc) from exc
+
+
+@contextmanager
+def _transaction(db: apsw.Connection) -> Iterator[None]:
+    # IMMEDIATE: the write lock comes first, so the version read inside is still true at the commit.
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back already.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _snapshot(db: apsw.Connection) -> Iterator[None]:
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+@cache
+def loaded_checksums() -> bool:
+    """Have SQLite verify and write checksums of pages from now on, in every connection; whether it can."""
+    with closing(apsw.Connection(":memory:")) as db:
+        try:
+            apsw.sqlite_extra.load(db, "cksumvfs")
+        except (apsw.sqlite_extra.NotAvailable, apsw.ExtensionLoadingError):
+            return False
+    return True
