@@ -68,6 +68,13 @@ def test_second_server_on_the_same_directory_is_told_who_has_it(cli: Cli):
     assert ended(third)[0] == 0
 
 
+def test_directory_that_cannot_be_used_is_named(cli: Cli):
+    (cli.directory / "file").write_text("")
+    refused = cli("serve", "--port", "0", "--data-dir", str(cli.directory / "file" / "data"))
+    assert refused.code == 75
+    assert str(cli.directory / "file" / "data") in refused.err
+
+
 def test_port_that_is_taken_is_named(cli: Cli):
     process, said = serve(cli)
     second = cli("--data-dir", str(cli.data_dir / "other"), "serve", "--port", str(said["port"]))
@@ -119,9 +126,11 @@ def test_follower_of_logs_does_not_keep_the_server_from_ending(cli: Cli, eventua
 
 
 def forever() -> dict[str, Any]:
+    """A job that does not end by itself."""
     module = {"Source": {"Type": "inline", "Params": {"URL": probe_url()}}, "Target": "/module.wasm"}
     engine = {"Type": "wasm", "Params": {"EntryModule": module, "Parameters": ["forever"]}}
-    return {"Type": "batch", "Tasks": [{"Name": "main", "Engine": engine}]}
+    # A test that fails leaves it running: not for ever.
+    return {"Type": "batch", "Tasks": [{"Name": "main", "Engine": engine, "Timeouts": {"ExecutionTimeout": 60}}]}
 
 
 def probe_url() -> str:

@@ -95,7 +95,8 @@ def wasm_job(*arguments: str, name: str = "", **fields: Any) -> dict[str, Any]:
     url = f"data:application/wasm;base64,{base64.b64encode(PROBE.read_bytes()).decode()}"
     module = {"Source": {"Type": "inline", "Params": {"URL": url}}, "Target": "/module.wasm"}
     engine = {"Type": "wasm", "Params": {"EntryModule": module, "Parameters": list(arguments)}}
-    task = {"Name": "main", "Engine": engine} | fields.pop("task", {})
+    # A test that fails may leave it running: not for ever.
+    task = {"Name": "main", "Engine": engine, "Timeouts": {"ExecutionTimeout": 60}} | fields.pop("task", {})
     return {"Name": name, "Type": "batch", "Count": 1, "Tasks": [task]} | fields
 
 

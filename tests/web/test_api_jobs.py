@@ -164,7 +164,7 @@ def test_history_is_chosen_by_kind_time_and_execution(server: Running, finished:
     assert server.get(f"/jobs/{finished}/history?event_type=execution&execution_id=&node_id=")["Items"] == of_executions
     short = of_executions[0]["ExecutionID"][:10]
     assert server.get(f"/jobs/{finished}/history?execution_id={short}")["Items"] == of_executions
-    assert server.get(f"/jobs/{finished}/history?since=99999999999")["Items"] == []
+    assert server.get(f"/jobs/{finished}/history?since=9999999999")["Items"] == []
     assert server("GET", f"{API}/jobs/{finished}/history?event_type=other").status == 400
 
 
