@@ -32,6 +32,12 @@ _CACHE = {
     "prune": Leaf("cache_prune:prune_cache", "Remove inputs that no job uses."),
 }
 
+_STORE = {
+    "check": Leaf("store_check:check_store", "Check that all that is kept of jobs is what was written."),
+    "backup": Leaf("store_backup:backup_store", "Write all that is kept of jobs to one file."),
+    "restore": Leaf("store_restore:restore_store", "Make a backup the store again."),
+}
+
 
 @click.pass_context
 def _no_command(ctx: click.Context, data_dir: str | None) -> None:
@@ -71,6 +77,7 @@ def _tree() -> LazyGroup:
     root.add_command(PlanGroup())
     root.add_command(LazyGroup(name="job", help="Run job files; list, show, stop jobs; fetch results.", leaves=_JOB))
     root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
+    root.add_command(LazyGroup(name="store", help="Check, back up and restore what is kept of jobs.", leaves=_STORE))
     return root
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gadus.core.errors import Rejected
+from gadus.core.errors import NotFound, Rejected
 from gadus.core.job import Job
 from gadus.core.spec import JobSpec
 
 from .database import Database
 from .log import EventLog
+from .mark import mark_of
 from .rows import Deadline, Needs
 from .sqlite_opening import open_sqlite
 
@@ -44,6 +45,14 @@ def open_database(where: Path | str) -> Database:
     from .postgres import open_postgres  # noqa: PLC0415
 
     return open_postgres(str(where))
+
+
+def open_existing(where: Path | str) -> Database:
+    """The same for a store that must be there: a wrong path is no empty store. Raises NotFound."""
+    path = file_of(where)
+    if path is not None and not path.exists() and not mark_of(path).exists():
+        raise NotFound(f"there is no job store {path}", hint="give its directory with --data-dir, or its file with --store")
+    return open_database(where)
 
 
 def file_of(where: Path | str) -> Path | None:

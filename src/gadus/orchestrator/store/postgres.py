@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from gadus.core.errors import Bug, StorageUnavailable
+from gadus.core.errors import Bug, Conflict, StorageUnavailable
 
 from .database import Row, Value
 from .failures import corrupt, unavailable
@@ -104,10 +104,7 @@ class PostgresDatabase:
         with self.transaction() as transaction:
             found = self._version(transaction)
             if found == 0:
-                transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-                transaction.run(POSTGRES)
-                facts = (("id", uuid4().hex), ("schema", str(SCHEMA_VERSION)))
-                transaction.run("INSERT INTO store (name, value) VALUES (?, ?)", facts)
+                self._make(transaction)
             elif found != SCHEMA_VERSION:
                 raise StorageUnavailable(
                     f"{self.where} was written by another version of Gadus (schema {found}, this one knows {SCHEMA_VERSION})",
@@ -115,13 +112,28 @@ class PostgresDatabase:
                 )
 
     @contextmanager
-    def replacing(self) -> Iterator[None]:
-        """Nobody else may use the store inside. Raises StorageUnavailable where somebody does; see `restoring`."""
-        with self._translated(), closing(self._connection(shares=False)) as own:
-            ((free,),) = own.execute(f"SELECT pg_try_advisory_lock({_IN_USE})").fetchall()
+    def replacing(self, *, aside: str) -> Iterator[tuple[_Connected, bool]]:
+        """
+        A transaction with new, empty tables, and whether there were others: those are now in the schema `aside`.
+
+        Raises Conflict while somebody uses the store.
+        """
+        with self._translated(), closing(self._connection(shares=False)) as own, own.transaction():
+            connected = _Connected(own)
+            ((free,),) = connected.rows(f"SELECT pg_try_advisory_xact_lock({_IN_USE})")
             if not free:
-                raise unavailable(self.where, "other processes use it")
-            yield
+                raise Conflict(f"the job store {self.where} is in use", hint="stop every server that uses it, then try again")
+            had = self._version(connected) != 0 and bool(connected.rows("SELECT 1 FROM events LIMIT 1"))
+            if connected.rows("SELECT 1 FROM pg_namespace WHERE nspname = ?", (SCHEMA,)):
+                connected.run(f"ALTER SCHEMA {SCHEMA} RENAME TO {aside}" if had else f"DROP SCHEMA {SCHEMA} CASCADE")
+            self._make(connected)
+            yield connected, had
+
+    def _make(self, connected: _Connected) -> None:
+        connected.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        connected.run(POSTGRES)
+        facts = (("id", uuid4().hex), ("schema", str(SCHEMA_VERSION)))
+        connected.run("INSERT INTO store (name, value) VALUES (?, ?)", facts)
 
     def _version(self, connected: _Connected) -> int:
         if not connected.rows("SELECT 1 FROM pg_tables WHERE schemaname = ? AND tablename = 'store'", (SCHEMA,)):

@@ -19,6 +19,7 @@ Needs = Callable[[JobSpec], str]
 Deadline = Callable[[Job], float | None]
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_VACANCIES = TypeAdapter(list[Vacancy])
 LISTS = ("executions", "vacancies")
 """The kinds of parts, as the job names them."""
 _Kind = TypeVar("_Kind", bound=Record)
@@ -119,10 +120,14 @@ def labels_of(where: str, row: Row) -> Mapping[str, str]:
     return labels
 
 
-def vacancy_of(where: str, row: Row) -> Vacancy:
-    """The vacancy of a row of parts, fast: what has its checksum is what we wrote. Raises StoreCorrupt."""
-    verify_part(where, row)
-    return Vacancy.model_construct(**json.loads(row[4]))
+def vacancies_of(where: str, rows: Sequence[Row]) -> list[Vacancy]:
+    """The vacancies of rows of parts. Raises StoreCorrupt."""
+    for row in rows:
+        verify_part(where, row)
+    try:
+        return _VACANCIES.validate_json(f"[{','.join(row[4] for row in rows)}]")
+    except ValidationError as exc:
+        raise corrupt(where, f"a vacancy cannot be read: {exc.errors()[0]['msg']}") from exc
 
 
 def parsed(model: type[_Kind], where: str, what: str, text: str) -> _Kind:

@@ -29,6 +29,8 @@ CHECKSUM_BYTES = 8
 
 _BUSY_TIMEOUT_MS = 10_000
 _WAL_KEPT_BYTES = 16 << 20
+_SNAPSHOT_CACHE_KIB = 32 << 10
+"""Who reads everything finds the parts of each job, wherever they are."""
 _RESERVED_AT = 20
 """Where the header of the file says how many bytes at the end of each page are not SQLite's."""
 _DAMAGE = {apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS}
@@ -67,6 +69,7 @@ class SqliteDatabase:
     def snapshot(self) -> Iterator[_Connected]:
         """See `Database.snapshot`."""
         with translated(self.where), closing(connection(self._path)) as own, _snapshot(own):
+            own.execute(f"PRAGMA cache_size = -{_SNAPSHOT_CACHE_KIB}")
             yield _Connected(own)
 
     def reached(self, seq: int) -> None:

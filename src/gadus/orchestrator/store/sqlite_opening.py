@@ -31,7 +31,7 @@ def open_sqlite(path: Path) -> SqliteDatabase:
         with translated(str(path)):
             told = mark.told()
             _refuse_a_lost_one(path, mark, told)
-            _prepare(path)
+            prepare(path)
         database = SqliteDatabase(path, mark)
         _compare_with_the_mark(path, mark, told, database)
     except BaseException:
@@ -40,23 +40,8 @@ def open_sqlite(path: Path) -> SqliteDatabase:
     return database
 
 
-def told_by(snapshot: Snapshot) -> Told:
-    """What the mark of such a store would say."""
-    ((store_id, seq),) = snapshot.rows("SELECT value, (SELECT coalesce(max(seq), 0) FROM events) FROM store WHERE name = 'id'")
-    return Told(store_id, seq)
-
-
-def _refuse_a_lost_one(path: Path, mark: Mark, told: Told) -> None:
-    if path.exists() and path.stat().st_size > 0:
-        return
-    log = path.with_name(path.name + "-wal")
-    if told.store_id:
-        raise corrupt(str(path), f"it is gone or empty, and had {told.seq} events", hint=_way_out(mark))
-    if log.exists() and log.stat().st_size > 0:
-        raise corrupt(str(path), f"it is gone or empty, and {log.name} has what was written last", hint=_way_out(mark))
-
-
-def _prepare(path: Path) -> None:
+def prepare(path: Path) -> None:
+    """Have the tables there, of the present schema, in a file that only its owner can read. Raises apsw.Error too."""
     with _alone(path.parent):
         # Not by SQLite: it would be readable for others at first.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -80,6 +65,22 @@ def _prepare(path: Path) -> None:
                     f"{path} was written by another version of Gadus (schema {version}, this one knows {SCHEMA_VERSION})",
                     hint="use that version, or another directory with --data-dir",
                 )
+
+
+def told_by(snapshot: Snapshot) -> Told:
+    """What the mark of such a store would say."""
+    ((store_id, seq),) = snapshot.rows("SELECT value, (SELECT coalesce(max(seq), 0) FROM events) FROM store WHERE name = 'id'")
+    return Told(store_id, seq)
+
+
+def _refuse_a_lost_one(path: Path, mark: Mark, told: Told) -> None:
+    if path.exists() and path.stat().st_size > 0:
+        return
+    log = path.with_name(path.name + "-wal")
+    if told.store_id:
+        raise corrupt(str(path), f"it is gone or empty, and had {told.seq} events", hint=_way_out(mark))
+    if log.exists() and log.stat().st_size > 0:
+        raise corrupt(str(path), f"it is gone or empty, and {log.name} has what was written last", hint=_way_out(mark))
 
 
 def _make_tables(path: Path, db: apsw.Connection) -> None:
