@@ -71,6 +71,10 @@ class OutOfMemory(JobFailed):
     """The program needed more memory than the job's Resources.Memory."""
 
 
+class DiskLimitExceeded(JobFailed):
+    """The program wrote more than the job's Resources.Disk."""
+
+
 class ProgramUnusable(JobFailed):
     """The image, module or entry point is missing, or is not a thing this engine can run."""
 
