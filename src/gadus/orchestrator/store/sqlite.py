@@ -142,7 +142,7 @@ def translated(where: str) -> Iterator[None]:
     """Errors of SQLite and of the disk as ours."""
     try:
         yield
-    except (apsw.CorruptError, apsw.NotADBError) as exc:
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as exc:
         raise corrupt(where, exc) from exc
     except apsw.IOError as exc:
         if getattr(exc, "extendedresult", 0) in _DAMAGE:
