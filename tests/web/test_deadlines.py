@@ -112,7 +112,18 @@ async def test_answer_may_take_longer_than_a_request(port, impatient, applicatio
     writer.close()
 
 
-async def test_endless_head_is_refused(port):
+async def test_empty_lines_do_not_hold_a_connection_that_was_answered(port, impatient):
+    """An empty line ends the wait for the next request, and begins none."""
+    reader, writer = await sent(port, GET)
+    async with asyncio.timeout(30):
+        await reader.readuntil(b"\r\n\r\n0")
+        writer.write(b"\r\n")
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_endless_head_is_refused(port, monkeypatch):
+    monkeypatch.setattr(gadus.web.deadlines, "HEAD_SECONDS", 3600.0)
     answer = await answer_to(port, b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * (200 << 10))
     assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
 
