@@ -65,6 +65,7 @@ def answer(
 
 
 def _headers(error: GadusError) -> dict[str, str]:
-    if not isinstance(error, Unavailable):
+    if not error.can_retry:
         return {}
-    return {"Retry-After": str(max(1, round(getattr(error, "retry_after_seconds", _RETRY_SECONDS))))}
+    seconds = getattr(error, "retry_after_seconds", 0.0) or _RETRY_SECONDS
+    return {"Retry-After": str(max(1, round(seconds)))}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from gadus.contracts import Stream
 from gadus.core.errors import NotFound
 from gadus.core.job import Execution, Job
+from gadus.runner.ring_reader import RingReader
 
 from .answering import Rooms, route
 from .query import Query
@@ -49,13 +49,13 @@ class Logs:
 
     async def _text(self, job: Job, wanted: str, *, follow: bool) -> AsyncIterator[bytes]:
         streams: dict[tuple[str, Stream], _Lines] = {}
-        try:
+        with ExitStack() as files:
             while True:
                 # Looked at before reading: what was written until then is sent in this round.
                 ended = (job.state.final and not job.live) or not follow or self._rooms.closing.is_set()
                 for one in _chosen(job, wanted if job.executions else ""):
                     for stream in Stream:
-                        lines = streams.setdefault((one.id, stream), _Lines())
+                        lines = streams.setdefault((one.id, stream), _Lines(files))
                         for piece in lines.new(self._places(job, one, stream), last=ended or one.state.final):
                             yield piece
                 if ended:
@@ -64,9 +64,6 @@ class Logs:
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await self._rooms.closing.wait()
                 job = self._rooms.server.job(job.id)
-        finally:
-            for lines in streams.values():
-                lines.close()
 
     def _places(self, job: Job, one: Execution, stream: Stream) -> tuple[Path, ...]:
         settings = self._rooms.settings
@@ -88,14 +85,15 @@ def _chosen(job: Job, wanted: str) -> list[Execution]:
 class _Lines:
     """One file, read on from where it was, in whole lines."""
 
-    def __init__(self) -> None:
-        self._file: BinaryIO | None = None
+    def __init__(self, files: ExitStack) -> None:
+        self._files = files
+        self._file: RingReader | None = None
         self._rest = b""
 
     def new(self, places: tuple[Path, ...], *, last: bool) -> Iterator[bytes]:
         """The lines that were not given yet; the line that is not complete only when it is the `last`, or very long."""
         if self._file is None:
-            self._file = _opened(places)
+            self._file = self._opened(places)
         while self._file is not None and (block := self._file.read(_BLOCK_BYTES)):
             whole, newline, rest = (self._rest + block).rpartition(b"\n")
             if whole or newline:
@@ -108,13 +106,8 @@ class _Lines:
             yield self._rest
             self._rest = b""
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-def _opened(places: tuple[Path, ...]) -> BinaryIO | None:
-    for path in places:
-        with suppress(OSError):
-            return path.open("rb")
-    return None
+    def _opened(self, places: tuple[Path, ...]) -> RingReader | None:
+        for path in places:
+            with suppress(OSError):
+                return self._files.enter_context(RingReader(path))
+        return None
