@@ -13,7 +13,7 @@ Promises that bind every implementation:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,9 +21,9 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from gadus.core.job import Job, Outcome, Phase, Pin, Place
+from gadus.core.job import Execution, Job, Outcome, Phase, Pin
 from gadus.core.manifest import Item
-from gadus.core.placement import Node
+from gadus.core.placement import Gpu, Node
 from gadus.core.spec import InputSource, NetworkType, Task
 
 Params_contra = TypeVar("Params_contra", bound=BaseModel, contravariant=True)
@@ -40,12 +40,19 @@ class Output(Protocol):
     def write(self, stream: Stream, data: bytes) -> None:
         """Keep `data`, in the order of the calls. Never blocks for long, never raises for the program's doing."""
 
+    def note(self, text: str) -> None:
+        """Keep one line that the engine, not the program, has to say to the job's author: a warning, not a failure."""
+
 
 class Reporter(Protocol):
     """Who wants to know how an execution goes on. Calls are frequent and must be cheap."""
 
-    def phase(self, phase: Phase) -> None:
-        """The execution entered `phase`; `Phase.STAGING` covers staging and preparing, which run side by side."""
+    def phase(self, phase: Phase, *, at: float | None = None) -> None:
+        """
+        The execution entered `phase`, now or `at` some Unix time that is over.
+
+        `Phase.STAGING` covers staging and preparing, which run side by side.
+        """
 
     def found(self, objects: int, size_bytes: int) -> None:
         """So much more of the inputs is known."""
@@ -72,7 +79,7 @@ class Reporter(Protocol):
 class Silent:
     """A `Reporter` to whom nothing matters."""
 
-    def phase(self, phase: Phase) -> None:
+    def phase(self, phase: Phase, *, at: float | None = None) -> None:
         """Not told on."""
 
     def found(self, objects: int, size_bytes: int) -> None:
@@ -195,13 +202,25 @@ class Mount:
     writable: bool = False
 
 
+MOST_PROCESSES = 4096
+"""Far more than a data program needs, far less than a machine has: a fork bomb ends here."""
+STOP_GRACE_SECONDS = 1.0
+"""As in Bacalhau."""
+
+
+def stop_grace_seconds() -> float:
+    """What a program has that is stopped by a person or a limit other than its time."""
+    return STOP_GRACE_SECONDS
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """
     Everything an engine needs to know of one execution.
 
     `files` are the engine's own inputs (see `Engine.program_inputs`), by their Target. `cpu_cores` and `memory_bytes` are 0
-    for "no limit". `environment` is complete: an engine adds nothing of the node's own.
+    for "no limit"; `most_processes` counts threads too. `environment` is complete: an engine adds nothing of the node's own.
+    `grace_seconds` is asked when the run is cancelled: so long may the program take to end by itself before it is killed.
     """
 
     execution_id: str
@@ -213,21 +232,43 @@ class Program:
     cpu_cores: float = 0.0
     memory_bytes: int = 0
     network: NetworkType = NetworkType.NONE
+    most_processes: int = MOST_PROCESSES
+    gpus: Sequence[Gpu] = ()
+    grace_seconds: Callable[[], float] = stop_grace_seconds
 
 
 class Backend(Protocol):
-    """A way to place executions, and nothing else: ``backends/<name>.py``."""
+    """
+    A way to run executions on nodes, and nothing else: ``backends/<name>.py``.
+
+    Which node, and when there is room, is decided elsewhere. An execution's id is all that names it, for ever.
+    """
 
     def nodes(self) -> Sequence[Node]:
         """The machines there are now."""
 
-    async def run(self, job: Job, place: Place, started: Callable[[str], Reporter]) -> Outcome:
-        """
-        Run one execution of `job` to its end, waiting for room first.
+    def joined(self) -> Awaitable[None]:
+        """Wait until other nodes are there than when this was called."""
 
-        `started` is called with the node's id at the moment the execution begins there, and gives who is to be told.
-        To stop the execution, cancel: when this returns, nothing of it is left.
+    async def run(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
         """
+        Start the execution on its node, or find it there again, and follow it to its end.
+
+        Whatever happened before, it is started once; when this returns, nothing of it is left but its results. Whether
+        cancelling ends the execution or only the following is the backend's to say. Raises Unavailable.
+        """
+
+    async def stop(self, execution_id: str) -> None:
+        """Ask for the end of an execution, which `run` then tells; one that is not there, or not any more, is left at that."""
+
+    async def forget(self, execution_id: str) -> None:
+        """The end is remembered elsewhere: no need to be able to tell it again."""
+
+    async def over(self, job_id: str) -> None:
+        """Nothing of the job runs or will: what its executions shared can go."""
+
+    def found(self) -> Sequence[str]:
+        """The executions that this backend has not been told to forget, also those of an earlier process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +313,17 @@ class Engine(Protocol):
         """
         Run the prepared program to its end and return its exit code: an answer, not an error.
 
-        On every exit, also by cancellation, the program and all it started are gone and all its output was written.
-        Raises OutOfMemory, ProgramUnusable (it could not be started), EngineUnavailable (the engine went away).
+        On every exit, also by cancellation, the program and all it started are gone and all its output was written. Cancelling
+        asks the program to end, if it can be asked, and kills it after its `grace_seconds`, or when cancelled once more.
+        Raises OutOfMemory, ProgramUnusable (it could not be started), EngineUnavailable: the engine went away, or somebody
+        else ended the program; an end that came from outside is never told as the program's own exit code.
+        """
+
+    async def own_disk_bytes(self, program: Program) -> int:
+        """
+        What the running program takes on this machine's disk besides its mounts; 0 when it is not running, or cannot be asked.
+
+        Asked again and again while it runs, so it must be cheap. Nothing is raised.
         """
 
     async def sweep(self, keep: Container[str]) -> None:

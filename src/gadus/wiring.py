@@ -3,42 +3,78 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import uvloop
 from pydantic import BaseModel
 
-from gadus.backends.local import Backend
+from gadus.backends import inline, local
+from gadus.backends.machine import this_machine
+from gadus.claim import held, living, sweep
+from gadus.core.capacity import Amounts
 from gadus.core.check import check
-from gadus.core.errors import InvalidSpec
-from gadus.core.job import Failure, Job, Outcome, Place
+from gadus.core.errors import EngineUnavailable, InvalidSpec
+from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.jobfile.decode import decode_params
+from gadus.core.lifecycle import deadline
 from gadus.core.partition import InputParams
+from gadus.core.placement import Needs, Node, needs_of
 from gadus.core.plan import Placing, Plan
 from gadus.core.spec import InputSource, JobSpec, SpecConfig
 from gadus.manifests import Manifests
+from gadus.orchestrator.following import Unwatched
+from gadus.orchestrator.server import Server
 from gadus.orchestrator.service import Service
-from gadus.orchestrator.store import Store
+from gadus.orchestrator.store import Store, Writer, open_store
 from gadus.runner.cache import Cache
-from gadus.runner.claim import held
 from gadus.runner.execute import Runner
+from gadus.runner.pins import SharedPins
 from gadus.runner.plan import Planner, Told
 from gadus.runner.stage import Stage
+from gadus.shims.asking import Nursery
 
 from . import plugins
 from .config import Settings
 from .contracts import Engine, Reporter, Source
 
+_JOB_DEFAULTS = Amounts(cpu_cores=0.5, memory_bytes=512_000_000)
+"""What an execution is taken to need that does not say."""
+_SHAPES_KEPT = 10_000
+
 
 @contextmanager
 def open_service(settings: Settings) -> Iterator[Service]:
     """The service of this data directory, in this process."""
-    parts = _Parts(settings)
-    with Store(settings.store_path) as store:
-        yield Service(settings, store, Backend(settings, parts.execute), parts.checked, parts.plan, held)
+    parts = Parts(settings)
+    with open_store(settings.store_path, needs=_needs_text, deadline=deadline) as store:
+        yield _service(settings, parts, store)
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service]]:
+    """A server that drives the jobs of this data directory while the block lasts, and the service for its readers."""
+    parts = Parts(settings)
+    command = (sys.executable, "-P", "-m", "gadus.nursery", str(settings.data_dir))
+    with closing(Nursery(command)) as nursery, open_store(settings.store_path, needs=_needs_text, deadline=deadline) as store:
+        backend = local.Backend(parts.nodes, settings.shims_dir, nursery, parts.clean_up, parts.forget_job)
+        with Writer(store) as writer:
+            server = Server(store, writer, backend, parts.needs_of, parts.needs_from, parts.refusal, parts.checked, Unwatched())
+            async with server.running():
+                yield server, _service(settings, parts, store)
+
+
+def _service(settings: Settings, parts: Parts, store: Store) -> Service:
+    backend = inline.Backend(parts.nodes, parts.execute, parts.forget_job)
+    return Service(settings, store, backend, parts.checked, parts.plan, parts.needs_of, held)
+
+
+def _needs_text(spec: JobSpec) -> str:
+    # Without the defaults of this installation: they may be others when it is read.
+    return needs_of(spec, Amounts()).to_json()
 
 
 def params_model(kind: Literal["engine", "source"], name: str) -> type[BaseModel]:
@@ -52,7 +88,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-class _Parts:
+class Parts:
     """The parts of a node, each made when it is first needed: listing jobs needs no cache and no engine."""
 
     def __init__(self, settings: Settings) -> None:
@@ -60,9 +96,9 @@ class _Parts:
         self._engines: dict[str, Engine] = {}
         self._sources: dict[str, Source[Any]] = {}
 
-    async def execute(self, job: Job, place: Place, reporter: Reporter) -> Outcome:
+    async def execute(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
         """Run one execution here."""
-        return await self._runner.execute(job, place, reporter)
+        return await self._runner.execute(job, execution, reporter)
 
     async def plan(self, spec: JobSpec, placing: Placing, problems: Sequence[Failure], told: Told) -> Plan:
         """What would become of a job on this machine."""
@@ -113,13 +149,56 @@ class _Parts:
             return one
         return one.model_copy(update={"source": _canonical(one.source, params)})
 
+    def import_all(self) -> None:
+        """Make every engine and source, so that a fork of this process finds them made."""
+        for name in plugins.names("engines"):
+            self.engine(name)
+        for name in plugins.names("storage"):
+            self.source(name)
+
+    def nodes(self) -> Sequence[Node]:
+        """This machine."""
+        return [self._node]
+
+    @cached_property
+    def _node(self) -> Node:
+        return this_machine(self._settings.data_dir)
+
+    def needs_of(self, spec: JobSpec) -> Needs:
+        """What an execution of the job is taken to need, if it does not say."""
+        return needs_of(spec, _JOB_DEFAULTS)
+
+    @lru_cache(maxsize=_SHAPES_KEPT)  # noqa: B019 - there is one of these as long as there is the process
+    def needs_from(self, text: str) -> Needs:
+        """Needs as the store has them, with the same defaults."""
+        return Needs.from_json(text).with_defaults(_JOB_DEFAULTS)
+
+    async def refusal(self, job: Job, node: Node) -> str:
+        """Why the policy of this installation is against a job; empty when it is not."""
+        return ""
+
+    async def clean_up(self) -> None:
+        """End and remove what belongs to executions whose process is gone."""
+        sweep(self._settings.executions_dir)
+        for engine in self._engines.values():
+            with suppress(EngineUnavailable):
+                await engine.sweep(living(self._settings.executions_dir))
+
+    def forget_job(self, job_id: str) -> None:
+        """Nothing of the job runs any more, or will."""
+        self._shared_pins.forget(job_id)
+
     @cached_property
     def _runner(self) -> Runner:
-        return Runner(self._settings, Stage(self._cache, self._manifests, self.source), self.engine)
+        return Runner(self._settings, Stage(self._cache, self._manifests, self._shared_pins, self.source), self.engine)
 
     @cached_property
     def _cache(self) -> Cache:
         return Cache(self._settings.cache_dir, limit_bytes=self._settings.cache_limit_bytes)
+
+    @cached_property
+    def _shared_pins(self) -> SharedPins:
+        return SharedPins(self._settings.data_dir / "pins")
 
     @cached_property
     def _manifests(self) -> Manifests:

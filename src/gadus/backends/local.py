@@ -1,102 +1,154 @@
-"""The machine that Gadus runs on, as the only node."""
+"""Executions on this machine, each in a shim: they outlive the process that started them, and are found again by the next."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import platform
-import shutil
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
-from gadus.config import Settings
+from gadus.claim import held
 from gadus.contracts import Reporter
-from gadus.core.job import Job, Outcome, Place
+from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.placement import Node
-from gadus.core.spec import Resources
+from gadus.shims.asking import Nursery
+from gadus.shims.identity import Identity, opened, signal_to
+from gadus.shims.records import Entered, Exit, Learned, Records, found
 
-Execute = Callable[[Job, Place, Reporter], Awaitable[Outcome]]
-
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_USUAL_CORES = 1.0
-"""What an execution is taken to need that does not say."""
+_LOOK_SECONDS = 0.25
+"""How often the journal of a running shim is read."""
+_BEGIN_SECONDS = 0.02
+_STOP_SECONDS = 30.0
+"""A shim that has not ended so long after it was asked to is killed: an engine needs ten of them for a stubborn program."""
+_LOST = Outcome(
+    error=Failure(
+        kind="NodeLost", message="the process that ran the execution ended without a word", hint="it is tried again by itself"
+    ),
+    can_retry=True,
+)
 
 
 class Backend:
-    """Runs executions in this process, as many at once as the machine has room for."""
+    """Starts shims and follows them; to stop following one leaves it running."""
 
-    def __init__(self, settings: Settings, execute: Execute) -> None:
-        self._settings = settings
-        self._execute = execute
-        node = self.nodes()[0]
-        self._room = Room(node.cpu_cores, node.memory_bytes)
+    def __init__(
+        self,
+        nodes: Callable[[], Sequence[Node]],
+        shims_dir: Path,
+        nursery: Nursery,
+        clean_up: Callable[[], Awaitable[None]],
+        forget_job: Callable[[str], None],
+    ) -> None:
+        """
+        `clean_up` ends and removes what belongs to executions whose process is gone, `forget_job` what those of a job share.
+        """
+        self._nodes = nodes
+        self._shims_dir = shims_dir
+        self._nursery = nursery
+        self._clean_up = clean_up
+        self._forget_job = forget_job
+        self._stopping: set[str] = set()
 
     def nodes(self) -> Sequence[Node]:
-        """The one node, with what the machine has."""
-        self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return [
-            Node(
-                id=platform.node() or "localhost",
-                cpu_cores=float(os.cpu_count() or 1),
-                memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-                disk_bytes=shutil.disk_usage(self._settings.data_dir).free,
-                labels={
-                    "Operating-System": platform.system().lower(),
-                    "Architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
-                },
-            )
-        ]
+        """The only node: this machine."""
+        return self._nodes()
 
-    async def run(self, job: Job, place: Place, started: Callable[[str], Reporter]) -> Outcome:
-        """Run the execution here, as soon as those before it leave room."""
-        async with self._room.taken(job.spec.task.resources):
-            return await self._execute(job, place, started(self.nodes()[0].id))
+    async def joined(self) -> None:
+        """Never: this machine is all there is."""
+        await asyncio.Event().wait()
 
+    async def run(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
+        """Start its shim, or find it again, and tell what it writes down; cancelling leaves it running."""
+        records = Records(self._shims_dir, execution.id)
+        exit_ = records.ended()
+        if exit_ is None:
+            process = records.process()
+            if process is None:
+                records.order(job, execution)
+                process = await self._nursery.start(execution.id)
+            exit_ = await self._followed(records, process, reporter)
+        _tell(records, reporter)
+        if exit_ is not None:
+            return exit_.outcome
+        # First what it left running, then the news: whoever hears it may start the same thing anew.
+        await self._clean_up()
+        return _LOST
 
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    cores: float
-    memory_bytes: int
-    turn: asyncio.Event
-
-
-class Room:
-    """What is free of a machine's cores and memory; given out in the order it was asked for, so that nobody starves."""
-
-    def __init__(self, cores: float, memory_bytes: int) -> None:
-        self._all_cores = cores
-        self._free_cores = cores
-        self._free_memory_bytes = memory_bytes
-        self._waiting: deque[_Waiting] = deque()
-
-    @asynccontextmanager
-    async def taken(self, needs: Resources) -> AsyncIterator[None]:
-        """Hold what `needs` asks for, waiting for it first. It must not be more than the machine has."""
-        # Who says nothing must fit the smallest machine, too.
-        cores = needs.cpu_cores or min(_USUAL_CORES, self._all_cores)
-        one = _Waiting(cores, needs.memory_bytes, asyncio.Event())
-        self._waiting.append(one)
+    async def stop(self, execution_id: str) -> None:
+        """Ask the shim to end; kill it when it does not, so that what it started is cleaned up after it."""
+        if execution_id in self._stopping:
+            return
+        self._stopping.add(execution_id)
         try:
-            self._give()
-            await one.turn.wait()
-            yield
+            process = await self._begun(Records(self._shims_dir, execution_id))
+            if process is not None and signal_to(process, signal.SIGTERM) and not await _gone(process, _STOP_SECONDS):
+                signal_to(process, signal.SIGKILL)
         finally:
-            if one.turn.is_set():
-                self._free_cores += one.cores
-                self._free_memory_bytes += one.memory_bytes
-            else:
-                self._waiting.remove(one)
-            self._give()
+            self._stopping.discard(execution_id)
 
-    def _give(self) -> None:
-        # A hair less is enough: tenths of cores do not add up exactly.
-        while self._waiting:
-            first = self._waiting[0]
-            if first.cores > self._free_cores + 1e-6 or first.memory_bytes > self._free_memory_bytes:
-                return
-            self._waiting.popleft()
-            self._free_cores -= first.cores
-            self._free_memory_bytes -= first.memory_bytes
-            first.turn.set()
+    async def forget(self, execution_id: str) -> None:
+        """Remove its records."""
+        Records(self._shims_dir, execution_id).forget()
+
+    async def over(self, job_id: str) -> None:
+        """Remove what its executions shared."""
+        self._forget_job(job_id)
+
+    def found(self) -> Sequence[str]:
+        """Every execution there are records of."""
+        return found(self._shims_dir)
+
+    async def _begun(self, records: Records) -> Identity | None:
+        """The process that runs it, as soon as there is one; None when there is none to come."""
+        while records.root.exists() and records.ended() is None:
+            process = records.process()
+            if process is not None:
+                return process
+            await asyncio.sleep(_BEGIN_SECONDS)
+        return None
+
+    async def _followed(self, records: Records, process: Identity, reporter: Reporter) -> Exit | None:
+        """How the execution ended, when it has; None when whoever ran it is gone without saying so."""
+        while True:
+            while not await _gone(process, _LOOK_SECONDS):
+                _tell(records, reporter)
+            exit_ = records.ended()
+            if exit_ is not None:
+                return exit_
+            runs = records.process()
+            if runs == process or (runs is None and _free(records)):
+                return records.ended()
+            # Another shim had begun it before: an earlier server had asked for it, and was gone before it heard of it.
+            process = runs or process
+            await asyncio.sleep(_BEGIN_SECONDS)
+
+
+def _free(records: Records) -> bool:
+    with held(records.claim) as free:
+        return free
+
+
+def _tell(records: Records, reporter: Reporter) -> None:
+    for entry in records.news():
+        match entry:
+            case Entered():
+                reporter.phase(entry.phase, at=entry.at)
+            case Learned():
+                reporter.pinned(entry.pin)
+
+
+async def _gone(process: Identity, within_seconds: float) -> bool:
+    """Whether the process ends within so many seconds."""
+    descriptor = opened(process)
+    if descriptor is None:
+        return True
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+    try:
+        done, _ = await asyncio.wait([ended], timeout=within_seconds)
+        return bool(done)
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -1,197 +1,286 @@
-"""Drives one job to its end: decide, remember, act. In that order, so that a crash between two loses nothing."""
+"""
+Drives jobs: decide, remember, act. In that order, so that a crash between two loses nothing.
+
+    happened(job, event) ─▶ core.lifecycle.decide ─▶ Writer ─▶ actions: Place, Withdraw ─▶ Placing ─Placed─┐
+                ▲                                                       Watch, Stop ─▶ Backend ──────Ended─┤
+                └──────────────────────────────────────────────────────────────────────────────────────────┘
+
+Every event of a job goes through `happened`, one after the other; jobs do not wait for each other. Whole jobs are kept in
+memory only while something of them runs: what waits is an entry of the queue, and the store has the rest.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-from gadus.contracts import Backend, Reporter
-from gadus.core.errors import Bug, Conflict, GadusError
+from gadus.contracts import Backend
+from gadus.core.errors import Bug, Conflict, StorageUnavailable
 from gadus.core.job import (
     Action,
-    Ended,
     Event,
-    Execution,
     Expired,
-    Failure,
     Job,
-    Outcome,
-    Phase,
-    PhaseEntered,
-    Pin,
-    Pinned,
+    Match,
+    Matched,
     Place,
-    Placed,
     Stop,
-    StopRequested,
+    Submitted,
+    Unplaceable,
+    Watch,
+    Withdraw,
 )
-from gadus.core.lifecycle import decide
+from gadus.core.lifecycle import deadline, decide, due, resume
+from gadus.core.placement import Needs
+from gadus.core.waiting import Entry
 
-from .store import Store
+from .following import Following, Watcher
+from .placing import Placing
+from .store import Store, Waiting, Writer
+from .timers import Timers
 
-_LOOK_SECONDS = 0.5
-"""How often the store is asked whether another process stopped the job."""
-_RETRY_SECONDS = (0.0, 1.0, 4.0)
-"""Pause before the first, second and third try of an index."""
 _APPENDS_TRIED = 20
-
-
-class Watcher(Protocol):
-    """Who follows a job."""
-
-    def reporter(self, execution: Execution) -> Reporter:
-        """Who is told how this execution goes on; asked once, when it begins."""
-
-    def changed(self, job: Job) -> None:
-        """The job is now this: called after every event."""
+_IDLE_JOBS_KEPT = 500
+"""Jobs of which nothing runs: so many need not be read again when something happens to them."""
+_STORE_PAUSES_SECONDS = (0.2, 1.0, 3.0, 10.0)
 
 
 class Loop:
-    """One job, from where the store has it to its end. Made anew for each drive."""
+    """All jobs that one process drives. Used from one event loop."""
 
-    def __init__(self, store: Store, backend: Backend, job: Job, watcher: Watcher) -> None:
+    def __init__(self, store: Store, writer: Writer, backend: Backend, placing: Placing, watcher: Watcher) -> None:
         self._store = store
+        self._writer = writer
         self._backend = backend
-        self._job = job
+        self._placing = placing
         self._watcher = watcher
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._timers = Timers(self._time_is_up)
+        self._jobs: dict[str, Job] = {}
+        self._turns: dict[str, _Turn] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._others: set[asyncio.Task[None]] = set()
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def run(self, actions: Sequence[Action]) -> Job:
-        """
-        Carry out `actions` and all that follows from them until the job has ended and nothing of it runs.
-
-        Cancelling stops the job: it is remembered as stopped, and everything it started is gone.
-        """
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Places and follows while the block lasts; at its end everything is left as the backend leaves what nobody follows."""
+        self._placing.attach(self)
+        service = [asyncio.create_task(one) for one in (self._placing.run(), self._timers.run(), self._match_those_that_join())]
+        for task in service:
+            task.add_done_callback(self.report)
         try:
-            async with asyncio.TaskGroup() as group:
-                watching = group.create_task(self._watch_store())
+            yield
+        finally:
+            await _all_gone([*service, *self._others, *self._following.values()])
+            self.failure.cancel()
+
+    async def submitted(self, event: Submitted, key: str = "") -> Job:
+        """Accept a job: it is on the disk when this returns. Raises Conflict for a known key, StorageUnavailable."""
+        job, actions = decide(None, event)
+        await self._writer.append(None, job, event, key=key)
+        self._now_is(job)
+        self._act(job, actions)
+        return job
+
+    async def happened(self, job_id: str, *events: Event) -> Job:
+        """
+        Decide and remember; what another process remembered in between is taken in first.
+
+        Raises Conflict of `decide`, NotFound, StorageUnavailable: then nothing is remembered, and nothing done.
+        """
+        async with self._turn(job_id):
+            for _ in range(_APPENDS_TRIED):
+                before = self._jobs.get(job_id) or self._store.get(job_id)
+                job, actions = _folded(before, events)
                 try:
-                    self._act(group, actions)
-                    await self._until_nothing_runs()
-                except asyncio.CancelledError:
-                    # Before the executions are cancelled: their ends are then those of a stopped job.
-                    if not self._job.state.final:
-                        self._happened(StopRequested(at=time.time(), reason="stopped by the user"))
-                    raise
-                finally:
-                    watching.cancel()
-        except BaseExceptionGroup as failures:
-            raise _first(failures) from None
-        return self._job
+                    await self._writer.append(before, job, *events)
+                except Conflict:
+                    self._take_in(self._store.get(job_id))
+                    continue
+                self._now_is(job)
+                self._act(job, actions)
+                if job.state.final and before.live and not job.live:
+                    self._aside(self._backend.over(job_id))
+                return job
+        raise Bug(f"job {job_id} was changed by others {_APPENDS_TRIED} times in a row")
 
-    async def _until_nothing_runs(self) -> None:
-        while self._running:
-            await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
-            self._running = {name: task for name, task in self._running.items() if not task.done()}
+    async def happened_for_sure(self, job_id: str, *events: Event) -> Job:
+        """As `happened`, and waits for a store that is out of order: what is told here has happened, whether it is kept or not."""
+        for attempt in range(1 << 30):
+            try:
+                return await self.happened(job_id, *events)
+            except StorageUnavailable:
+                await asyncio.sleep(_STORE_PAUSES_SECONDS[min(attempt, len(_STORE_PAUSES_SECONDS) - 1)])
+        raise Bug("unreachable")
 
-    def _act(self, group: asyncio.TaskGroup, actions: Sequence[Action]) -> None:
+    def resume(self, job: Job) -> None:
+        """Take up a job that an earlier process drove, as the store has it."""
+        self._now_is(job)
+        self._act(job, resume(job))
+
+    def waits(self, row: Waiting, needs: Needs) -> None:
+        """Take up a job of which nothing was placed yet, without reading it."""
+        self._timers.set(row.job_id, row.deadline)
+        for vacancy in row.vacancies:
+            entry = Entry(row.job_id, vacancy.id, vacancy.index, needs, row.priority, vacancy.since, vacancy.node)
+            self._placing.enter(entry, not_before=vacancy.not_before)
+
+    def let_go(self, execution_id: str) -> None:
+        """End and forget an execution that no job knows."""
+        self._aside(self._stranger_gone(execution_id))
+
+    def changed_elsewhere(self, job: Job) -> None:
+        """Take in what another process made of a job."""
+        held = self._jobs.get(job.id)
+        if job.id not in self._turns and (held is None or held.version < job.version):
+            self._take_in(job)
+
+    def job(self, job_id: str) -> Job:
+        """The job as it is now. Raises NotFound."""
+        return self._jobs.get(job_id) or self._store.get(job_id)
+
+    def held(self, job_id: str) -> Job | None:
+        """The job, if something of it runs or ran just now."""
+        return self._jobs.get(job_id)
+
+    async def end(self, execution_id: str) -> None:
+        """Ask its node to end an execution, whatever the job says of it."""
+        await self._backend.stop(execution_id)
+
+    def ended_with(self, execution_id: str) -> None:
+        """Nothing of the execution is left: its place is free."""
+        self._following.pop(execution_id, None)
+        self._placing.released(execution_id)
+
+    async def until_nothing_runs(self) -> None:
+        """Wait for the ends of all that is followed."""
+        while self._following:
+            await asyncio.wait(list(self._following.values()))
+
+    @property
+    def follows(self) -> int:
+        """How many executions are followed now."""
+        return len(self._following)
+
+    async def _stranger_gone(self, execution_id: str) -> None:
+        await self._backend.stop(execution_id)
+        await self._backend.forget(execution_id)
+
+    def _act(self, job: Job, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
                 case Place():
-                    self._running[action.execution_id] = group.create_task(self._one(group, action))
+                    self._placing.add(job, action.vacancy)
+                case Withdraw():
+                    self._placing.withdraw(action.execution_id)
+                case Watch():
+                    self._follow(job, action.execution_id)
                 case Stop():
-                    self._stop(action.execution_id)
+                    self._aside(self._backend.stop(action.execution_id))
+                case Match():
+                    self._aside(self._match(job.id))
 
-    def _stop(self, execution_id: str) -> None:
-        task = self._running.get(execution_id)
-        # Once: a second cancellation would interrupt the cleaning up after the first.
-        if task is not None and task is not asyncio.current_task() and not task.cancelling():
-            task.cancel()
+    def _follow(self, job: Job, execution_id: str) -> None:
+        execution = next(one for one in job.executions if one.id == execution_id)
+        if execution_id in self._following or all(node.id != execution.node for node in self._backend.nodes()):
+            return
+        self._placing.took(job, execution)
+        task = asyncio.create_task(Following(self, self._backend, self._watcher, job, execution).run())
+        task.add_done_callback(self.report)
+        self._following[execution_id] = task
 
-    async def _one(self, group: asyncio.TaskGroup, place: Place) -> None:
-        """One execution, from its place in the queue to its remembered end."""
-        tries = sum(execution.index == place.index for execution in self._job.executions)
-        try:
-            await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
-            outcome = await self._backend.run(self._job, place, lambda node: self._begin(place, node))
-        except asyncio.CancelledError:
-            self._end(place, Outcome(error=Failure(kind="Stopped", message="stopped before its end")))
-            raise
-        except GadusError as error:
-            outcome = Outcome(error=Failure(kind=error.kind, message=error.message, hint=error.hint), can_retry=error.can_retry)
-        except Exception as error:
-            # A defect of ours ends the job, too; then whoever drives it reports the defect.
-            defect = _first(error)
-            self._end(place, Outcome(error=Failure(kind="Bug", message=f"{type(defect).__name__}: {defect}")))
-            raise
-        self._act(group, self._end(place, outcome))
+    async def _match(self, job_id: str) -> None:
+        job = self.job(job_id)
+        nodes = tuple(self._placing.matching(job))
+        if not job.state.final and (job.spec.type == "ops" or set(nodes) - set(job.nodes)):
+            await self.happened_for_sure(job_id, Matched(at=time.time(), nodes=nodes))
 
-    def _begin(self, place: Place, node: str) -> Reporter:
-        self._happened(Placed(at=time.time(), execution_id=place.execution_id, index=place.index, node=node))
-        execution = next(one for one in self._job.executions if one.id == place.execution_id)
-        return _Remembering(self, execution.id, self._watcher.reporter(execution))
-
-    def _end(self, place: Place, outcome: Outcome) -> Sequence[Action]:
-        if all(execution.id != place.execution_id for execution in self._job.executions):
-            return ()
-        return self._happened(Ended(at=time.time(), execution_id=place.execution_id, outcome=outcome))
-
-    def entered(self, execution_id: str, phase: Phase) -> None:
-        """An execution went on to `phase`."""
-        self._happened(PhaseEntered(at=time.time(), execution_id=execution_id, phase=phase))
-
-    def known(self, pin: Pin) -> None:
-        """One input is what `pin` says, for every execution of the job."""
-        self._happened(Pinned(at=time.time(), pin=pin))
-
-    def _happened(self, event: Event) -> Sequence[Action]:
-        """Decide and remember; what another process appended in between is taken in first."""
-        for _ in range(_APPENDS_TRIED):
-            job, actions = decide(self._job, event)
-            try:
-                self._store.append(job, event)
-            except Conflict:
-                self._job = self._store.get(self._job.id)
-                continue
-            self._job = job
-            self._watcher.changed(job)
-            return actions
-        raise Bug(f"job {self._job.id} was changed by others {_APPENDS_TRIED} times in a row")
-
-    async def _watch_store(self) -> None:
-        """Notice a stop that another process asked for, and the job's own time limit."""
-        limit = self._job.spec.task.timeouts.total_timeout
+    async def _match_those_that_join(self) -> None:
         while True:
-            if limit and time.time() - self._job.created_at > limit and not self._job.state.final:
-                self._happened(Expired(at=time.time()))
-            held = self._store.get(self._job.id)
-            if held.version > self._job.version:
-                self._job = held
-                self._watcher.changed(held)
-            if self._job.state.final:
-                # Also what still waits for room, which no Stop names.
-                for execution_id in self._running:
-                    self._stop(execution_id)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await self._backend.joined()
+            self._placing.kick()
+            for job in list(self._jobs.values()):
+                if any(isinstance(action, Match) for action in resume(job)):
+                    await self._match(job.id)
+
+    async def unplaceable(self, job_id: str, message: str) -> None:
+        """No node there is could run what waits of the job."""
+        job = self.job(job_id)
+        if not job.state.final and job.message != message:
+            await self.happened_for_sure(job_id, Unplaceable(at=time.time(), message=message))
+
+    async def _time_is_up(self, job_id: str, at: float) -> None:
+        job = self.job(job_id)
+        limit = due(job, at) if deadline(job) == at else None
+        if limit is not None:
+            await self.happened_for_sure(
+                job_id, Expired(at=max(time.time(), at), limit=limit, message=self._placing.why_it_waits(job))
+            )
+
+    def _take_in(self, job: Job) -> None:
+        known = self._jobs.get(job.id)
+        now_waiting = {vacancy.id for vacancy in job.vacancies}
+        for vacancy in known.vacancies if known else ():
+            if vacancy.id not in now_waiting:
+                self._placing.withdraw(vacancy.id)
+        self._now_is(job)
+        self._act(job, resume(job))
+
+    def _now_is(self, job: Job) -> None:
+        self._jobs.pop(job.id, None)
+        self._jobs[job.id] = job
+        self._timers.set(job.id, deadline(job))
+        if len(self._jobs) > _IDLE_JOBS_KEPT:
+            idle = next((one for one in self._jobs.values() if not one.live and one.spec.type != "daemon"), None)
+            if idle is not None:
+                del self._jobs[idle.id]
+        self._watcher.changed(job)
+
+    @asynccontextmanager
+    async def _turn(self, job_id: str) -> AsyncIterator[None]:
+        """Events of one job come one after the other."""
+        turn = self._turns.setdefault(job_id, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[job_id]
+
+    def _aside(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload] # coroutines only
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+        task.add_done_callback(self.report)
+
+    def report(self, task: asyncio.Task[None]) -> None:
+        """Look at a background task that is over: a defect of ours is one of the whole loop, and who runs it must hear of it."""
+        if task.cancelled() or task.exception() is None:
+            return
+        if not self.failure.done():
+            self.failure.set_exception(task.exception() or Bug("unknown"))
 
 
-def _first(error: BaseException) -> BaseException:
-    """The one to show of errors that tasks raised together: the others were cancelled because of it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+@dataclass(slots=True)
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
 
 
-class _Remembering:
-    """A reporter whose phases are events, too."""
+def _folded(job: Job, events: Sequence[Event]) -> tuple[Job, list[Action]]:
+    actions: list[Action] = []
+    for event in events:
+        job, more = decide(job, event)
+        actions += more
+    return job, actions
 
-    def __init__(self, loop: Loop, execution_id: str, reporter: Reporter) -> None:
-        self._loop = loop
-        self._execution_id = execution_id
-        self._reporter = reporter
-        self.found = reporter.found
-        self.found_whole = reporter.found_whole
-        self.staged = reporter.staged
-        self.preparing = reporter.preparing
-        self.prepared = reporter.prepared
-        self.output = reporter.output
 
-    def phase(self, phase: Phase) -> None:
-        self._loop.entered(self._execution_id, phase)
-        self._reporter.phase(phase)
-
-    def pinned(self, pin: Pin) -> None:
-        self._loop.known(pin)
-        self._reporter.pinned(pin)
+async def _all_gone(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,15 +11,17 @@ from uuid import uuid4
 from gadus.config import Settings
 from gadus.contracts import Backend
 from gadus.core.errors import Conflict, InvalidSpec, NotFound
-from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, Place, State, StopRequested, Submitted
-from gadus.core.lifecycle import decide, execution_id
+from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, State, StopRequested, Submitted
+from gadus.core.lifecycle import decide
 from gadus.core.manifest import Item
 from gadus.core.placement import reasons_against, unmet
 from gadus.core.plan import Placing, Plan
 from gadus.core.spec import Constraint, JobSpec
 from gadus.manifests import Manifests
 
-from .loop import Loop, Watcher
+from .driver import drive
+from .following import Watcher
+from .placing import NeedsOf
 from .store import Store
 
 CheckParams = Callable[[JobSpec], JobSpec]
@@ -47,6 +49,7 @@ class Service:
         backend: Backend,
         check_params: CheckParams,
         look_ahead: LookAhead,
+        needs_of: NeedsOf,
         hold: Hold,
     ) -> None:
         self._settings = settings
@@ -54,6 +57,7 @@ class Service:
         self._backend = backend
         self._check_params = check_params
         self._look_ahead = look_ahead
+        self._needs_of = needs_of
         self._hold = hold
         self._bury_the_abandoned()
 
@@ -83,8 +87,8 @@ class Service:
     def submit(self, spec: JobSpec) -> Job:
         """Accept a job: it is on the disk when this returns. Raises InvalidSpec."""
         spec = self.check(spec)
-        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec))
-        self._store.append(job, event)
+        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec, attended=True))
+        self._store.append(None, job, event)
         return job
 
     async def drive(self, job_id: str, watcher: Watcher) -> Job:
@@ -98,31 +102,41 @@ class Service:
         with self._hold(self._claim_of(job_id)) as free:
             if not free:
                 raise Conflict(f"job {job_id} is being run by another process", hint=f"gadus job logs --follow {job_id}")
+            if job.spec.count == 0 and job.state.final:
+                return job
             if job.executions or job.state.final:
-                if job.spec.count == 0:
-                    return job
                 raise Conflict(f"job {job_id} has already begun; it is {job.state.value}", hint="submit it again")
-            places = [Place(execution_id=execution_id(job.id, index, 0), index=index) for index in range(job.spec.count)]
-            return await Loop(self._store, self._backend, job, watcher).run(places)
+            return await drive(self._store, self._backend, self._needs_of, job, watcher)
 
-    def find(self, text: str) -> Job:
-        """The one job with this id, leading part of an id, or name. Raises NotFound, Conflict."""
-        return self._store.find(text)
+    def find(self, text: str, namespace: str = "") -> Job:
+        """The one job with this id or leading part of an id, or the newest of this name. Raises NotFound, Conflict."""
+        return self._store.find(text, namespace)
+
+    def page(
+        self,
+        *,
+        limit: int,
+        after: str = "",
+        newest_first: bool = True,
+        namespace: str = "",
+        labels: Sequence[Constraint] = (),
+    ) -> tuple[Sequence[Job], str]:
+        """Some jobs, and the token for the next ones: see `Store.page`."""
+        return self._store.page(limit=limit, after=after, newest_first=newest_first, namespace=namespace, labels=labels)
 
     def jobs(self, *, limit: int, labels: Sequence[Constraint] = (), newest_first: bool = True) -> Sequence[Job]:
         """At most `limit` jobs whose labels meet every constraint."""
         found: list[Job] = []
-        offset = 0
-        while page := self._store.page(limit=_PAGE, offset=offset, newest_first=newest_first):
-            offset += len(page)
+        after = ""
+        while True:
+            page, after = self._store.page(limit=_PAGE, after=after, newest_first=newest_first)
             found += [job for job in page if not unmet(job.spec.labels, labels)]
-            if len(found) >= limit:
-                break
-        return found[:limit]
+            if len(found) >= limit or not after:
+                return found[:limit]
 
     def events(self, job: Job) -> Sequence[Event]:
         """All that happened to a job, in order."""
-        return self._store.events(job.id)
+        return [event for _, event in self._store.events(job.id)]
 
     def manifest(self, pin: Pin) -> Iterator[Item]:
         """Every object of a pinned input. Raises NotFound when the manifest is not on this machine."""
@@ -138,7 +152,7 @@ class Service:
         job = self._store.find(text)
         stopped, _ = decide(job, event := StopRequested(at=time.time(), reason=reason))
         if stopped.version > job.version and job.state is not State.STOPPED:
-            self._store.append(stopped, event)
+            self._store.append(job, stopped, event)
         return stopped
 
     def results(self, job: Job, execution: Execution) -> Path:
@@ -172,6 +186,8 @@ class Service:
     def _bury_the_abandoned(self) -> None:
         """End the jobs whose process is gone, so that no job is shown as running for ever."""
         for job in self._store.unfinished():
+            if not job.attended:
+                continue
             if job.state is State.QUEUED and time.time() - job.modified_at < _START_SECONDS:
                 continue
             with self._hold(self._claim_of(job.id)) as free:
@@ -181,11 +197,14 @@ class Service:
     def _bury(self, job: Job) -> None:
         lost = Outcome(error=Failure(kind="NodeLost", message=_LEFT_BEHIND, hint="submit the job again"))
         for execution in job.live:
-            job, _ = decide(job, event := Ended(at=time.time(), execution_id=execution.id, outcome=lost))
-            self._store.append(job, event)
+            job = self._remember(job, Ended(at=time.time(), execution_id=execution.id, outcome=lost))
         if not job.state.final:
-            job, _ = decide(job, stop := StopRequested(at=time.time(), reason=_LEFT_BEHIND))
-            self._store.append(job, stop)
+            self._remember(job, StopRequested(at=time.time(), reason=_LEFT_BEHIND))
+
+    def _remember(self, before: Job, event: Event) -> Job:
+        job, _ = decide(before, event)
+        self._store.append(before, job, event)
+        return job
 
 
 def _placeless(placing: Placing) -> list[str]:

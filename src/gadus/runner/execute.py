@@ -12,14 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gadus.claim import living, sweep
 from gadus.config import Settings
 from gadus.contracts import Engine, Mount, Program, Reporter, Silent
 from gadus.core.errors import GadusError, TimedOut
-from gadus.core.job import Failure, Job, Outcome, Phase, Place
+from gadus.core.job import Execution, Failure, Job, Outcome, Phase
 from gadus.core.spec import Task
 from gadus.core.units import format_seconds
 
-from .claim import living, sweep
 from .logs import Logs
 from .receipt import keep_records, receipt
 from .stage import Stage, StagedInput
@@ -40,7 +40,7 @@ class Runner:
         # What is left after this belongs to processes that live.
         sweep(settings.executions_dir)
 
-    async def execute(self, job: Job, place: Place, reporter: Reporter) -> Outcome:
+    async def execute(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
         """
         How the execution ended; whatever the program left is kept, also after a non-zero exit.
 
@@ -48,36 +48,36 @@ class Runner:
         """
         try:
             # The inputs stay in the cache until nothing of the execution needs them any more.
-            with ExitStack() as leases, workplace(self._settings, place.execution_id) as room:
-                return await self._execute(job, place, room, reporter, leases)
+            with ExitStack() as leases, workplace(self._settings, execution.id) as room:
+                return await self._execute(job, execution, room, reporter, leases)
         except GadusError as error:
             failure = Failure(kind=error.kind, message=error.message, hint=error.hint)
             return Outcome(error=failure, can_retry=error.can_retry)
 
-    async def _execute(self, job: Job, place: Place, room: Workplace, reporter: Reporter, leases: ExitStack) -> Outcome:
+    async def _execute(self, job: Job, execution: Execution, room: Workplace, reporter: Reporter, leases: ExitStack) -> Outcome:
         task = job.spec.task
         engine, params_model = self._find_engine(task.engine.type)
         params = params_model.model_validate(task.engine.params)
         clock = _Clock()
 
         reporter.phase(Phase.STAGING)
-        ready = await self._make_ready(engine, _program(job, place, params), job, place, room, reporter, clock, leases)
+        ready = await self._make_ready(engine, _program(job, execution, params), job, execution, room, reporter, clock, leases)
 
         reporter.phase(Phase.RUNNING)
-        kept = self._settings.results_of(job.id, place.execution_id)
+        kept = self._settings.results_of(job.id, execution.id)
         with Logs(room.results, reporter.output) as logs:
             try:
                 with clock.measure("running"):
                     exit_code = await _within(task, engine.run(ready.program, logs))
             except (GadusError, asyncio.CancelledError):
                 # What it wrote until then helps its author to see why.
-                _keep(place, room, kept, ready, None, receipt(place.execution_id, ready.inputs, clock.seconds, logs.cut))
+                _keep(execution, room, kept, ready, None, receipt(execution.id, ready.inputs, clock.seconds, logs.cut))
                 raise
 
         reporter.phase(Phase.PUBLISHING)
         # Also after a non-zero exit: the author needs the outputs to see why.
-        told = receipt(place.execution_id, ready.inputs, clock.seconds, logs.cut)
-        _keep(place, room, kept, ready, exit_code, told)
+        told = receipt(execution.id, ready.inputs, clock.seconds, logs.cut)
+        _keep(execution, room, kept, ready, exit_code, told)
         return Outcome(exit_code=exit_code, receipt=told)
 
     async def _make_ready(
@@ -85,7 +85,7 @@ class Runner:
         engine: Engine,
         program: Program,
         job: Job,
-        place: Place,
+        execution: Execution,
         room: Workplace,
         reporter: Reporter,
         clock: _Clock,
@@ -98,7 +98,7 @@ class Runner:
             with clock.measure("preparing"):
                 await self._sweep(engine, task.engine.name)
                 needed = engine.program_inputs(program.params, task)
-                files = await self._stage.stage(job, place, needed, room.inputs, _EngineOnly(reporter), leases)
+                files = await self._stage.stage(job, execution, needed, room.inputs, _EngineOnly(reporter), leases)
                 named = replace(program, files={one.target: one.path for one in files})
                 await engine.prepare(named, reporter)
                 reporter.prepared()
@@ -106,7 +106,7 @@ class Runner:
 
         async def stage() -> list[StagedInput]:
             with clock.measure("staging"):
-                return await self._stage.stage(job, place, task.input_sources, room.inputs, reporter, leases)
+                return await self._stage.stage(job, execution, task.input_sources, room.inputs, reporter, leases)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -170,31 +170,33 @@ async def _within(task: Task, running: Awaitable[int]) -> int:
         ) from exc
 
 
-def _keep(place: Place, room: Workplace, into: Path, ready: _Ready, exit_code: int | None, told: Mapping[str, Any]) -> None:
-    keep_records(place.execution_id, ready.inputs, room.records)
+def _keep(
+    execution: Execution, room: Workplace, into: Path, ready: _Ready, exit_code: int | None, told: Mapping[str, Any]
+) -> None:
+    keep_records(execution.id, ready.inputs, room.records)
     room.keep(into, exit_code=exit_code, receipt=told)
 
 
-def _program(job: Job, place: Place, params: BaseModel) -> Program:
+def _program(job: Job, execution: Execution, params: BaseModel) -> Program:
     task = job.spec.task
     return Program(
-        execution_id=place.execution_id,
+        execution_id=execution.id,
         job_id=job.id,
         params=params,
-        environment={**task.env, **_system_environment(job, place)},
+        environment={**task.env, **_system_environment(job, execution)},
         cpu_cores=task.resources.cpu_cores,
         memory_bytes=task.resources.memory_bytes,
         network=task.network.type,
     )
 
 
-def _system_environment(job: Job, place: Place) -> Mapping[str, str]:
+def _system_environment(job: Job, execution: Execution) -> Mapping[str, str]:
     """What every program is told about itself, under Bacalhau's names and ours."""
     values = {
-        "EXECUTION_ID": place.execution_id,
+        "EXECUTION_ID": execution.id,
         "JOB_ID": job.id,
         "JOB_TYPE": job.spec.type,
-        "PARTITION_INDEX": str(place.index),
+        "PARTITION_INDEX": str(execution.index),
         "PARTITION_COUNT": str(job.spec.count),
     }
     return {f"{owner}_{name}": value for owner in ("BACALHAU", "GADUS") for name, value in values.items()}

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from gadus.contracts import Reporter, Source
-from gadus.core.job import Job, Pin, Place
+from gadus.core.job import Execution, Job, Pin
 from gadus.core.partition import InputParams
 from gadus.core.spec import InputSource
 from gadus.manifests import Manifests
 
 from .cache import Cache, Tree
 from .input import Input
+from .pins import SharedPins
 from .private import writable_copy
 from .share import Share
 
@@ -48,8 +49,9 @@ class StagedInput:
 class Stage:
     """Brings inputs to this machine, through the cache where what they are is pinned."""
 
-    def __init__(self, cache: Cache, manifests: Manifests, find_source: FindSource) -> None:
+    def __init__(self, cache: Cache, manifests: Manifests, shared_pins: SharedPins, find_source: FindSource) -> None:
         self._cache = cache
+        self._shared_pins = shared_pins
         self._manifests = manifests
         self._find_source = find_source
         self._numbers = count()
@@ -57,7 +59,13 @@ class Stage:
         """What each input of a job is, for its executions that run here at the same time."""
 
     async def stage(
-        self, job: Job, place: Place, inputs: Sequence[InputSource], private: Path, reporter: Reporter, leases: ExitStack
+        self,
+        job: Job,
+        execution: Execution,
+        inputs: Sequence[InputSource],
+        private: Path,
+        reporter: Reporter,
+        leases: ExitStack,
     ) -> list[StagedInput]:
         """
         Every input, whole and verified, in the order given; it stays as long as `leases` is open.
@@ -67,7 +75,7 @@ class Stage:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._one(job, place, one, private / str(next(self._numbers)), reporter, leases))
+                    group.create_task(self._one(job, execution, one, private / str(next(self._numbers)), reporter, leases))
                     for one in inputs
                 ]
         except BaseExceptionGroup as failures:
@@ -76,11 +84,11 @@ class Stage:
         return [task.result() for task in tasks]
 
     async def _one(
-        self, job: Job, place: Place, one: InputSource, private: Path, reporter: Reporter, leases: ExitStack
+        self, job: Job, execution: Execution, one: InputSource, private: Path, reporter: Reporter, leases: ExitStack
     ) -> StagedInput:
         source, params_model = self._find_source(one.source.type)
         params = params_model.model_validate(one.source.params)
-        share = Share(params, place.index, job.spec.count)
+        share = Share(params, execution.index, job.spec.count)
         input_ = Input(self._cache, self._manifests, one, source, params, share, private, reporter, leases)
         start = asyncio.get_running_loop().time()
         async with input_.reported.telling():
@@ -95,7 +103,7 @@ class Stage:
             known = next((pin for pin in job.pins if pin.target == input_.one.target), None)
             waiting = self._pins.get(key)
             if known is None and waiting is None:
-                return await self._lead(key, input_)
+                return await self._lead(job, key, input_)
             if known is None and waiting is not None:
                 try:
                     known = await asyncio.shield(waiting)
@@ -107,14 +115,16 @@ class Stage:
             if known is not None:
                 return known, await input_.bring(known, asked_just_now=waiting is not None)
 
-    async def _lead(self, key: tuple[str, str], input_: Input) -> tuple[Pin, Tree]:
+    async def _lead(self, job: Job, key: tuple[str, str], input_: Input) -> tuple[Pin, Tree]:
         """Find out what the input is, for every execution that waits for it."""
         answer: asyncio.Future[Pin] = asyncio.get_running_loop().create_future()
         while len(self._pins) >= _PINS_KEPT:
             del self._pins[next(iter(self._pins))]
         self._pins[key] = answer
         try:
-            return await input_.list_and_bring(answer.set_result)
+            if job.spec.count == 1:
+                return await input_.list_and_bring(answer.set_result)
+            return await self._lead_all(job, answer, input_)
         except BaseException as exc:
             if not answer.done():
                 # Those of very many other inputs may have taken its place.
@@ -126,3 +136,16 @@ class Stage:
                 else:
                     answer.cancel()
             raise
+
+    async def _lead_all(self, job: Job, answer: asyncio.Future[Pin], input_: Input) -> tuple[Pin, Tree]:
+        """As `_lead`, for the executions in other processes, too; one of these may have found it out."""
+        async with self._shared_pins.turn(job, input_.one.target) as (known, tell):
+            if known is None:
+
+                def pinned(pin: Pin) -> None:
+                    tell(pin)
+                    answer.set_result(pin)
+
+                return await input_.list_and_bring(pinned)
+        answer.set_result(known)
+        return known, await input_.bring(known, asked_just_now=False)

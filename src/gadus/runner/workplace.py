@@ -17,12 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gadus.claim import claimed
 from gadus.config import Settings
 from gadus.contracts import Mount
 from gadus.core.errors import DiskFull
 from gadus.core.spec import Task
-
-from .claim import claimed
 
 # A container's program may run as any user; the directory above is closed to everybody else on the machine.
 _OPEN_TO_THE_PROGRAM = 0o777

@@ -46,6 +46,8 @@ def serve(asking: socket.socket, become_shim: Callable[[str], None]) -> None:
         if asking in ready:
             request = asking.recv(LONGEST_MESSAGE_BYTES)
             open_ = bool(request)
+            if not open_:
+                _let_go_of_output()
             if request:
                 shims += _fork(asking, woken, request.decode(), become_shim)
 
@@ -76,6 +78,14 @@ def _fork(asking: socket.socket, woken: int, execution_id: str, become_shim: Cal
             sys.stderr.flush()
         # Nothing of the nursery is to be tidied up here, and threads may be left.
         os._exit(status)
+
+
+def _let_go_of_output() -> None:
+    """Whoever reads the server's output to its end must not wait for the shims, too."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    os.close(nothing)
 
 
 def _answer(asking: socket.socket, answer: dict[str, object]) -> None:

@@ -19,7 +19,7 @@ from gadus.core.jobfile.decode import decode_params
 from gadus.core.problem import clipped, nearest
 from gadus.core.spec import InputSource, ResultPath, SpecConfig
 
-from .selectors import parse_constraints, parse_labels
+from gadus.core.selector import parse_constraints, parse_labels
 
 __all__ = [
     "DEFAULT_TARGET",

@@ -11,10 +11,10 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gadus.claim import claimed, held, sweep
 from gadus.contracts import Found
 from gadus.core.errors import DiskFull
 from gadus.core.manifest import Item
-from gadus.runner.claim import claimed, held, sweep
 from gadus.runner.durability import drop_what_a_restart_may_have_torn, mark_what_is_durable
 from gadus.threads import finished
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from gadus.runner.claim import claimed
+from gadus.claim import claimed
 
 from . import leases
 from .layout import Layout, files_of, record_of

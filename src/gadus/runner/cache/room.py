@@ -18,9 +18,9 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from gadus.claim import sweep
 from gadus.core.errors import DiskFull
 from gadus.core.units import format_bytes
-from gadus.runner.claim import sweep
 
 from . import evict
 from .evict import Removed

@@ -1,0 +1,29 @@
+"""The process that forks shims: ``python -m gadus.nursery <data directory> <descriptor of the socket>``."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from gadus.config import settings_from
+from gadus.shims import nursery
+from gadus.shims.shim import live
+from gadus.wiring import Parts, new_event_loop
+
+
+def main() -> None:
+    """Until nobody asks any more and every shim has ended."""
+    data_dir, descriptor = sys.argv[1:]
+    settings = settings_from(data_dir=data_dir)
+    parts = Parts(settings)
+    parts.import_all()
+
+    def become_shim(execution_id: str) -> None:
+        live(settings.shims_dir, execution_id, parts.execute, new_event_loop)
+
+    with socket.socket(fileno=int(descriptor)) as asking:
+        nursery.serve(asking, become_shim)
+
+
+if __name__ == "__main__":
+    main()

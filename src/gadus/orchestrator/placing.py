@@ -1,0 +1,221 @@
+"""Who runs where: what waits for room, what is taken on each node, and the next that fits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from gadus.contracts import Backend
+from gadus.core.capacity import Amounts
+from gadus.core.errors import Conflict, Rejected, StorageUnavailable
+from gadus.core.job import Event, Execution, Job, Placed, Vacancy
+from gadus.core.placement import Needs, Node, reasons_against, shortage
+from gadus.core.spec import JobSpec
+from gadus.core.waiting import Entry, Waiting
+
+NeedsOf = Callable[[JobSpec], Needs]
+Refusal = Callable[[Job, Node], Awaitable[str]]
+"""Why a node's own policy does not let it run a job; empty when it does."""
+
+_LOOK_AGAIN_SECONDS = 1.0
+"""How often who waits is looked at without a cause: patience ends by itself."""
+_LONGEST_PAUSE_SECONDS = 300.0
+_STORE_PAUSE_SECONDS = 1.0
+
+
+class Jobs(Protocol):
+    """The part of the loop that placing needs."""
+
+    async def happened(self, job_id: str, *events: Event) -> Job:
+        """See `Loop.happened`."""
+
+    def job(self, job_id: str) -> Job:
+        """See `Loop.job`."""
+
+    def held(self, job_id: str) -> Job | None:
+        """See `Loop.held`."""
+
+    async def unplaceable(self, job_id: str, message: str) -> None:
+        """See `Loop.unplaceable`."""
+
+    def report(self, task: asyncio.Task[None]) -> None:
+        """See `Loop.report`."""
+
+
+class Placing:
+    """The queue of one process, and the room on the nodes of its backend."""
+
+    def __init__(self, backend: Backend, needs_of: NeedsOf, refusal: Refusal) -> None:
+        self._backend = backend
+        self._needs_of = needs_of
+        self._refusal = refusal
+        self._jobs: Jobs | None = None
+        self._waiting = Waiting()
+        self._paused: dict[str, asyncio.TimerHandle] = {}
+        self._taken: dict[str, tuple[str, Amounts]] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._refused: dict[str, dict[str, str]] = {}
+        self._kicked = asyncio.Event()
+
+    def attach(self, jobs: Jobs) -> None:
+        """Whose jobs they are."""
+        self._jobs = jobs
+
+    def __len__(self) -> int:
+        """How many executions wait for room."""
+        return len(self._waiting)
+
+    def add(self, job: Job, vacancy: Vacancy) -> None:
+        """A vacancy waits from now on; one that waits already is left where it is."""
+        self.enter(
+            Entry(
+                job_id=job.id,
+                execution_id=vacancy.id,
+                index=vacancy.index,
+                needs=self._needs_of(job.spec),
+                priority=job.spec.priority,
+                since=vacancy.since,
+                only_node=vacancy.node,
+            ),
+            not_before=vacancy.not_before,
+        )
+
+    def enter(self, entry: Entry, *, not_before: float = 0.0) -> None:
+        """As `add`, of an entry that was made before."""
+        execution_id = entry.execution_id
+        if execution_id in self._paused or execution_id in self._under_way or execution_id in self._waiting:
+            return
+        pause = min(not_before - time.time(), _LONGEST_PAUSE_SECONDS) if not_before else 0.0
+        if pause > 0:
+            self._paused[execution_id] = asyncio.get_running_loop().call_later(pause, self._pause_is_over, entry)
+        else:
+            self._enter_now(entry)
+
+    def withdraw(self, execution_id: str) -> None:
+        """It waits no longer. One that is being placed at this moment finds out by itself."""
+        paused = self._paused.pop(execution_id, None)
+        if paused is not None:
+            paused.cancel()
+        self._waiting.remove(execution_id)
+
+    def took(self, job: Job, execution: Execution) -> None:
+        """The execution holds its room, from now or since before."""
+        self._taken.setdefault(execution.id, (execution.node, self._needs_of(job.spec).amounts))
+
+    def released(self, execution_id: str) -> None:
+        """Its room is free."""
+        if self._taken.pop(execution_id, None) is not None:
+            self.kick()
+
+    def kick(self) -> None:
+        """Look who can be placed."""
+        self._kicked.set()
+
+    def matching(self, job: Job) -> Sequence[str]:
+        """The nodes that could run the job, if they were idle."""
+        needs = self._needs_of(job.spec)
+        return [node.id for node in self._backend.nodes() if not reasons_against(node, needs)]
+
+    def why_it_waits(self, job: Job) -> str:
+        """Every node with its reason for not running what waits of the job; empty when nothing waits."""
+        if not job.vacancies:
+            return ""
+        nodes, refused = self._backend.nodes(), self._refused.get(job.id, {})
+        told = shortage(nodes, self.free(nodes), self._needs_of(job.spec), len(job.vacancies))
+        return "\n".join([told, *(f"• Node {node}: {reason}" for node, reason in refused.items())])
+
+    def free(self, nodes: Sequence[Node]) -> Mapping[str, Amounts]:
+        """What is left on each node."""
+        free = {node.id: node.total for node in nodes}
+        for node_id, amounts in self._taken.values():
+            if node_id in free:
+                free[node_id] -= amounts
+        return free
+
+    def nodes(self) -> Sequence[tuple[Node, Amounts, int]]:
+        """Each node, what is free of it, and how many executions hold room there."""
+        nodes = self._backend.nodes()
+        free, running = self.free(nodes), Counter(node_id for node_id, _ in self._taken.values())
+        return [(node, free[node.id], running[node.id]) for node in nodes]
+
+    async def run(self) -> None:
+        """Place whatever fits, for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS if len(self._waiting) else None):
+                    await self._kicked.wait()
+            except TimeoutError:
+                pass
+            self._kicked.clear()
+            self._place_all_that_fit()
+
+    def _place_all_that_fit(self) -> None:
+        nodes = self._backend.nodes()
+        while len(self._waiting):
+            found = self._waiting.next(nodes, self.free(nodes), self._already, time.time())
+            if found is None:
+                return
+            entry, node_id = found
+            self._waiting.remove(entry.execution_id)
+            self._taken[entry.execution_id] = (node_id, entry.needs.amounts)
+            node = next(node for node in nodes if node.id == node_id)
+            self._aside(entry.execution_id, self._place(entry, node))
+
+    async def _place(self, entry: Entry, node: Node) -> None:
+        assert self._jobs is not None
+        try:
+            if reason := await self._refusal(self._jobs.job(entry.job_id), node):
+                self.released(entry.execution_id)
+                await self._refuse(entry, node, reason)
+                return
+            await self._jobs.happened(entry.job_id, Placed(at=time.time(), execution_id=entry.execution_id, node=node.id))
+        except (Conflict, Rejected):
+            # It waits no longer: stopped, or another server was quicker.
+            self.released(entry.execution_id)
+        except StorageUnavailable:
+            self.released(entry.execution_id)
+            self._under_way.pop(entry.execution_id, None)
+            self.enter(entry, not_before=time.time() + _STORE_PAUSE_SECONDS)
+
+    async def _refuse(self, entry: Entry, node: Node, reason: str) -> None:
+        """The node's own policy is against it: it waits on for others, if there are any."""
+        assert self._jobs is not None
+        refused = self._refused.setdefault(entry.job_id, {})
+        refused[node.id] = reason
+        job = self._jobs.job(entry.job_id)
+        await self._jobs.unplaceable(entry.job_id, self.why_it_waits(job))
+
+    def _pause_is_over(self, entry: Entry) -> None:
+        self._paused.pop(entry.execution_id, None)
+        self._enter_now(entry)
+
+    def _enter_now(self, entry: Entry) -> None:
+        self._waiting.add(entry)
+        nodes = self._backend.nodes()
+        if all(self._never(node, entry) for node in nodes):
+            self._tell_unplaceable(entry, nodes)
+        self.kick()
+
+    def _never(self, node: Node, entry: Entry) -> bool:
+        return bool(entry.only_node and entry.only_node != node.id) or bool(reasons_against(node, entry.needs))
+
+    def _tell_unplaceable(self, entry: Entry, nodes: Sequence[Node]) -> None:
+        assert self._jobs is not None
+        message = shortage(nodes, self.free(nodes), entry.needs, 1)
+        self._aside(f"{entry.execution_id} is told", self._jobs.unplaceable(entry.job_id, message))
+
+    def _aside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        assert self._jobs is not None
+        task = asyncio.create_task(work)
+        self._under_way[name] = task
+        task.add_done_callback(lambda _: self._under_way.pop(name, None))
+        task.add_done_callback(self._jobs.report)
+
+    def _already(self, job_id: str) -> Mapping[str, int]:
+        """How many executions of the job live on each node."""
+        assert self._jobs is not None
+        job = self._jobs.held(job_id)
+        return Counter(execution.node for execution in job.live) if job else {}

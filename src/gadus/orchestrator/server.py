@@ -1,0 +1,158 @@
+"""Drives all jobs that are nobody's own: takes up what an earlier server left, accepts, stops, renews."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from gadus.contracts import Backend
+from gadus.core.capacity import Amounts
+from gadus.core.errors import Conflict, NotFound
+from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
+from gadus.core.placement import Needs, Node
+from gadus.core.spec import JobSpec
+
+from .following import Watcher
+from .loop import Loop
+from .placing import NeedsOf, Placing, Refusal
+from .store import Store, Writer
+
+Check = Callable[[JobSpec], JobSpec]
+"""The spec as it will be kept. Raises InvalidSpec."""
+
+_LOOK_SECONDS = 0.5
+"""How often the store is asked what other processes changed."""
+
+
+class Server:
+    """The jobs of one store, as far as they run on the nodes of one backend."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        backend: Backend,
+        needs_of: NeedsOf,
+        needs_from: Callable[[str], Needs],
+        refusal: Refusal,
+        check: Check,
+        watcher: Watcher,
+    ) -> None:
+        """`needs_from` reads the needs that the store has as text."""
+        self._store = store
+        self._backend = backend
+        self._check = check
+        self._needs_from = needs_from
+        self._placing = Placing(backend, needs_of, refusal)
+        self._loop = Loop(store, writer, backend, self._placing, watcher)
+        self._seen = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Drives the jobs while the block lasts. At its end executions run on: the next server finds them again."""
+        async with self._loop.running():
+            await self._take_up()
+            looking = asyncio.create_task(self._look_for_changes())
+            try:
+                yield
+            finally:
+                looking.cancel()
+
+    async def submit(self, spec: JobSpec, *, key: str = "", by_name: bool = False, force: bool = False) -> Job:
+        """
+        Accept a job: it is on the disk when this returns.
+
+        The same `key` again, in the same namespace, gives the job that it gave before. `by_name`: a job of the same name is
+        renewed instead, unless nothing changed and `force` is not given. Raises InvalidSpec, Conflict, StorageUnavailable.
+        """
+        spec = self._check(spec)
+        if key and (known := self._store.submission(spec.namespace, key)):
+            return self._loop.job(known)
+        if by_name and spec.name and (job := self._store.latest_named(spec.namespace, spec.name)):
+            return await self._update(self._loop.job(job.id), spec, force=force)
+        event = Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec)
+        try:
+            return await self._loop.submitted(event, key)
+        except Conflict:
+            # The same request came twice at once.
+            if key and (known := self._store.submission(spec.namespace, key)):
+                return self._loop.job(known)
+            raise
+
+    async def stop(self, job: Job, reason: str) -> Job:
+        """The end of a job. Raises Conflict when it has ended."""
+        if self._loop.job(job.id).state is State.STOPPED:
+            return self._loop.job(job.id)
+        return await self._loop.happened(job.id, StopRequested(at=time.time(), reason=reason))
+
+    async def rerun(self, job: Job, *, edition: int = 0, reason: str = "") -> Job:
+        """The job once more, as its next edition: with the spec of the given one, or of the latest. Raises NotFound."""
+        spec = self.editions(job).get(edition or job.edition)
+        if spec is None:
+            raise NotFound(f"job {job.id} has no version {edition}", hint=f"its versions are 1 to {job.edition}")
+        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, reason=reason))
+
+    def editions(self, job: Job) -> dict[int, JobSpec]:
+        """Every spec that the job had, by its number."""
+        specs = [event.spec for _, event in self._store.events(job.id) if isinstance(event, Submitted | Renewed)]
+        return dict(enumerate(specs, 1))
+
+    def job(self, job_id: str) -> Job:
+        """The job as it is now. Raises NotFound."""
+        return self._loop.job(job_id)
+
+    def why_it_waits(self, job: Job) -> str:
+        """Every node with its reason for not running what waits of the job; empty when nothing waits."""
+        return self._placing.why_it_waits(job)
+
+    @property
+    def waiting(self) -> int:
+        """How many executions wait for room."""
+        return len(self._placing)
+
+    def nodes(self) -> Sequence[tuple[Node, Amounts, int]]:
+        """Each node, what is free of it, and how many executions run there."""
+        return self._placing.nodes()
+
+    @property
+    def failure(self) -> asyncio.Future[None]:
+        """Fails with what is wrong with the driving of jobs itself, if something is."""
+        return self._loop.failure
+
+    @property
+    def follows(self) -> int:
+        """How many executions run."""
+        return self._loop.follows
+
+    async def _update(self, job: Job, spec: JobSpec, *, force: bool) -> Job:
+        if job.spec == spec and not force:
+            raise Conflict(
+                f"no changes detected for new job spec. Job Name: '{job.spec.name}', Job Id: '{job.id}'",
+                hint="use --force to run it again as it is",
+            )
+        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec))
+
+    async def _take_up(self) -> None:
+        _, self._seen = self._store.changes(0, limit=0)
+        known = set()
+        for job in self._store.unfinished():
+            known |= {execution.id for execution in job.live}
+            if not job.attended:
+                self._loop.resume(job)
+        for row in self._store.waiting():
+            self._loop.waits(row, self._needs_from(row.needs))
+        for execution_id in self._backend.found():
+            if execution_id not in known:
+                self._loop.let_go(execution_id)
+
+    async def _look_for_changes(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            changed, self._seen = self._store.changes(self._seen)
+            for _, job_id in changed:
+                job = self._store.get(job_id)
+                if not job.attended:
+                    self._loop.changed_elsewhere(job)
