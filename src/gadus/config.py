@@ -54,6 +54,11 @@ class Settings:
         return self.data_dir / "executions"
 
     @property
+    def shims_dir(self) -> Path:
+        """What the processes of executions and their server tell each other, one directory for each execution."""
+        return self.data_dir / "shims"
+
+    @property
     def results_dir(self) -> Path:
         """What ended executions left: ``<job id>/<execution id>/``."""
         return self.data_dir / "results"

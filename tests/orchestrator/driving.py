@@ -54,7 +54,7 @@ class Watching(Silent):
     def changed(self, job: Job) -> None:
         self.jobs.append(job)
 
-    def phase(self, phase: Phase) -> None:
+    def phase(self, phase: Phase, *, at: float | None = None) -> None:
         self.phases.append(phase)
 
     def pinned(self, pin: Pin) -> None:

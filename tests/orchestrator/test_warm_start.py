@@ -16,7 +16,7 @@ from driving import Watching, spec
 
 from gadus.contracts import Found, Silent, Slot
 from gadus.core.errors import InputChanged, InputUnreadable
-from gadus.core.job import Job, Pin, Pinned, Place, Submitted
+from gadus.core.job import Job, Pin, Pinned, Execution, Submitted
 from gadus.core.lifecycle import decide
 from gadus.core.manifest import Item
 from gadus.core.partition import InputParams
@@ -90,10 +90,10 @@ class Node:
 
     async def stage(self, job: Job, index: int = 0, reporter: Silent | None = None) -> StagedInput:
         """The only input of one execution of `job`."""
-        place = Place(execution_id=f"e-{index}", index=index)
+        execution = Execution(id=f"e-{index}", index=index, node="here", created_at=0, modified_at=0)
         with ExitStack() as leases:
             inputs = job.spec.task.input_sources
-            (staged,) = await self._stage.stage(job, place, inputs, self._private, reporter or Silent(), leases)
+            (staged,) = await self._stage.stage(job, execution, inputs, self._private, reporter or Silent(), leases)
         return staged
 
 
