@@ -52,7 +52,7 @@ _IMAGE_CONFIG = {
 def docker_image() -> str:
     """The name of an image with busybox in an engine that answers; it stays there for the next run."""
     try:
-        asyncio.run(_build())
+        asyncio.run(built(DOCKER_HOST))
     except EngineUnavailable as exc:
         skip_without("docker", exc.message, exc.hint)
     return IMAGE
@@ -84,8 +84,9 @@ def connection() -> AbstractAsyncContextManager[Docker]:
     return connected(DOCKER_HOST)
 
 
-async def _build() -> None:
-    async with connection() as docker:
+async def built(docker_host: str) -> None:
+    """The engine at `docker_host` has the image."""
+    async with connected(docker_host) as docker:
         await docker.images.import_image(_archive(IMAGE, [busybox_layer()]))
 
 

@@ -55,6 +55,9 @@ class TestWasm(EngineSuite):
     def allocates(self, size_bytes: int) -> Example:
         return example("allocate", str(size_bytes))
 
+    def copes(self, size_bytes: int) -> Example:
+        return example("refused", str(size_bytes), "0")
+
     def runs_forever(self) -> Example:
         return example("forever")
 

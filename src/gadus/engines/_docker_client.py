@@ -17,7 +17,9 @@ from gadus.core.errors import EngineUnavailable, ProgramUnusable
 ASK_SECONDS = 5.0
 """An engine that needs longer for a simple question is taken for dead."""
 
-_NO_CONNECTION = 900  # aiodocker's own status
+NO_CONNECTION = 900
+"""aiodocker's own status."""
+
 _SCHEMES = ("unix://", "tcp://", "http://", "https://")
 _START_ONE = (
     "start Docker (sudo systemctl start docker) or Podman (systemctl --user start podman.socket), "
@@ -96,7 +98,7 @@ def _translated(address: str) -> Iterator[None]:
     try:
         yield
     except DockerError as exc:
-        if exc.status == _NO_CONNECTION:
+        if exc.status == NO_CONNECTION:
             raise _silent(address, exc) from exc
         if 400 <= exc.status < 500:
             raise ProgramUnusable(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -14,13 +15,10 @@ from aiodocker.containers import DockerContainer
 from aiodocker.stream import Stream as Attached
 
 from gadus.contracts import Output, Program, Stream
-from gadus.core.errors import EngineUnavailable, OutOfMemory, ProgramUnusable
-from gadus.core.units import format_bytes
 
 from ._docker_client import carried_through
+from ._docker_ending import STEP_SECONDS, judged, no_command, out_of_memory_of
 
-STEP_SECONDS = 60.0
-"""A busy disk can make every step slow: creating, attaching, starting, asking how it ended."""
 DRAIN_SECONDS = 30.0
 """After the end of a program less than a megabyte of its output is still on its way."""
 REMOVE_SECONDS = 10.0
@@ -31,9 +29,6 @@ _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 _ALREADY_GONE, _ALREADY_THERE, _BEING_REMOVED = 404, 409, 409
 _NO_COMMAND = re.compile(r"executable file .*not found|no such file or directory|permission denied", re.IGNORECASE)
 _TOO_SMALL = re.compile(r"OOM-killed|memory limit too low", re.IGNORECASE)
-# The engine's init tells of a command that it cannot start only in the program's own stderr, in several pieces.
-_INIT_FAILED = re.compile(rb"\[FATAL tini \(\d+\)\] exec .* failed: (?P<reason>.*)")
-_INIT_FAILED_CODES = (126, 127)
 
 
 def name_of(execution_id: str) -> str:
@@ -53,8 +48,8 @@ async def run_container(docker: Docker, program: Program, order: Mapping[str, An
         # Before the start, so that no output is missed.
         async with _attached_to(container) as attached:
             await _start(container, program)
-            complaint = await _follow(container, attached, output)
-        return await _judge(container, program, complaint)
+            complaint = await _follow(container, attached, output, program.grace_seconds)
+        return await judged(docker, container, program, complaint, output)
     finally:
         # What cannot be removed now is removed by the next sweep; the outcome so far is the one to tell.
         with suppress(DockerError, aiohttp.ClientError, TimeoutError):
@@ -98,24 +93,46 @@ async def _start(container: DockerContainer, program: Program) -> None:
             await container.start()
     except DockerError as exc:
         if _TOO_SMALL.search(exc.message):
-            raise _out_of_memory(program) from exc
+            raise out_of_memory_of(program) from exc
         if _NO_COMMAND.search(exc.message):
-            raise await _no_command(container, exc.message) from exc
+            raise await no_command(container, exc.message) from exc
         raise
 
 
-async def _follow(container: DockerContainer, attached: Attached, output: Output) -> bytes:
+async def _follow(container: DockerContainer, attached: Attached, output: Output, grace_seconds: Callable[[], float]) -> bytes:
     """Returns when the program has ended and `output` has everything; gives the first that it wrote to stderr."""
     try:
         async with asyncio.TaskGroup() as group:
             pumping = group.create_task(_pump(attached, output))
             # The attached stream cannot tell the program's end from the engine's; this call can.
-            await container.wait()
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await asyncio.wait([pumping])
+            waiting = group.create_task(container.wait())
+            try:
+                await asyncio.wait([waiting])
+            except asyncio.CancelledError:
+                # What cannot be done here the removal does; the cancellation is what is told.
+                with suppress(DockerError, aiohttp.ClientError, TimeoutError):
+                    await _end(container, grace_seconds())
+                    await _drained(pumping)
+                raise
+            await _drained(pumping)
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
     return pumping.result()
+
+
+async def _end(container: DockerContainer, grace_seconds: float) -> None:
+    """The program was asked to end, and is killed if it has not in time. Cancelled again: at once, by the removal."""
+    whole_seconds = math.ceil(grace_seconds)
+    async with asyncio.timeout(whole_seconds + STEP_SECONDS):
+        if whole_seconds > 0:
+            await container.stop(t=whole_seconds)
+        else:
+            await container.kill(signal="SIGKILL")
+
+
+async def _drained(pumping: asyncio.Task[bytes]) -> None:
+    async with asyncio.timeout(DRAIN_SECONDS):
+        await asyncio.wait([pumping])
 
 
 async def _pump(attached: Attached, output: Output) -> bytes:
@@ -126,38 +143,3 @@ async def _pump(attached: Attached, output: Output) -> bytes:
         if stream is Stream.STDERR and len(complaint) < LONGEST_COMPLAINT_BYTES:
             complaint += message.data
     return complaint
-
-
-async def _judge(container: DockerContainer, program: Program, complaint: bytes) -> int:
-    async with asyncio.timeout(STEP_SECONDS):
-        state = (await container.show())["State"]
-    if state["Running"]:
-        raise EngineUnavailable("the container engine was restarted during the run", hint="the job can be tried again")
-    exit_code = int(state["ExitCode"])
-    # With 0 only a child of the program was killed, and the program coped.
-    if exit_code and state["OOMKilled"]:
-        raise _out_of_memory(program)
-    if exit_code in _INIT_FAILED_CODES and (failed := _INIT_FAILED.fullmatch(complaint.strip())):
-        raise await _no_command(container, failed["reason"].decode(errors="replace"))
-    return exit_code
-
-
-async def _no_command(container: DockerContainer, reason: str) -> ProgramUnusable:
-    async with asyncio.timeout(STEP_SECONDS):
-        config = (await container.show())["Config"]
-    command = [*(config["Entrypoint"] or ()), *(config["Cmd"] or ())]
-    return ProgramUnusable(
-        f"image {config['Image']} cannot start the command {' '.join(command)!r}: {reason.strip()}",
-        hint="the first word must be a program inside the image, on its PATH or with its whole path (Entrypoint, Parameters)",
-    )
-
-
-def _out_of_memory(program: Program) -> OutOfMemory:
-    if not program.memory_bytes:
-        return OutOfMemory(
-            "the program was killed because this machine has no memory left", hint="give it a limit that fits, with --memory"
-        )
-    return OutOfMemory(
-        f"the program reached its limit of {format_bytes(program.memory_bytes)} of memory and was killed",
-        hint=f"ask for more, e.g. --memory {2 * program.memory_bytes // 2**20}MiB (Resources.Memory in a job file)",
-    )

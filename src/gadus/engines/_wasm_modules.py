@@ -166,6 +166,9 @@ class _Said:
     def write(self, _stream: Stream, data: bytes) -> None:
         self._last = (self._last + data)[-500:]
 
+    def note(self, text: str) -> None:
+        """A compiler has none."""
+
     @property
     def text(self) -> str:
         lines = self._last.decode(errors="replace").split("\n")

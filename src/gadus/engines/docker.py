@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,21 +15,19 @@ from pydantic import BaseModel, Field, field_validator
 
 from gadus.config import Settings
 from gadus.contracts import Examined, Output, Program, Reporter
-from gadus.core.errors import Bug, GadusError, ProgramUnusable
+from gadus.core.errors import Bug, EngineUnavailable, GadusError, ProgramUnusable
 from gadus.core.spec import InputSource, NetworkType, Task, Text, Trimmed, Wire
 
 from ._docker_client import ASK_SECONDS, connected
-from ._docker_container import REMOVE_SECONDS, remove, run_container
+from ._docker_container import REMOVE_SECONDS, name_of, remove, run_container
 from ._docker_examine import about_engine, examined_image
+from ._docker_host import host_config
 from ._docker_pull import Pulls
 
 EXECUTION_LABEL = "gadus.execution"
 JOB_LABEL = "gadus.job"
 INSTALLATION_LABEL = "gadus.installation"
 
-MOST_PROCESSES = 4096
-"""Far more than a data program needs; a fork bomb ends here."""
-NEEDLESS_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT")
 
 # The name becomes part of an address of the engine's interface: nothing in it may lead to another place there.
 _IMAGE = re.compile(r"(?!.*(?:\.\.|//))[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
@@ -84,6 +83,8 @@ class Engine:
         self._docker_host = settings.docker_host
         self._installation = hashlib.sha256(str(settings.data_dir).encode()).hexdigest()[:12]
         self._pulls = Pulls()
+        # Containers that could not be removed, since their engine was away.
+        self._left: set[str] = set()
 
     def program_inputs(self, params: BaseModel, task: Task) -> Sequence[InputSource]:  # noqa: ARG002 -- the contract's
         """Nothing: the engine pulls the image itself."""
@@ -110,8 +111,22 @@ class Engine:
     async def run(self, program: Program, output: Output) -> int:
         """The exit code of the container."""
         _check_network(program.network)
-        async with connected(self._docker_host) as docker:
-            return await run_container(docker, program, await self._order(docker, program), output)
+        try:
+            async with connected(self._docker_host) as docker:
+                await self._remove_left(docker)
+                return await run_container(docker, program, await self._order(docker, program), output)
+        except EngineUnavailable:
+            # It may come back, and the container with it.
+            self._left.add(name_of(program.execution_id))
+            raise
+
+    async def own_disk_bytes(self, program: Program) -> int:
+        """What the container has written besides its mounts."""
+        with suppress(GadusError):
+            async with connected(self._docker_host) as docker, asyncio.timeout(ASK_SECONDS):
+                shown = await docker.containers.container(name_of(program.execution_id)).show(size=1)
+                return int(shown.get("SizeRw") or 0)
+        return 0
 
     async def sweep(self, keep: Container[str]) -> None:
         """Removes the containers of this installation whose execution is not to be kept."""
@@ -124,6 +139,12 @@ class Engine:
                 if execution_id not in keep:
                     async with asyncio.timeout(REMOVE_SECONDS):
                         await remove(docker, container.id)
+
+    async def _remove_left(self, docker: Docker) -> None:
+        for name in sorted(self._left):
+            async with asyncio.timeout(REMOVE_SECONDS):
+                await remove(docker, name)
+            self._left.discard(name)
 
     async def _order(self, docker: Docker, program: Program) -> dict[str, Any]:
         """The body of Docker's create call."""
@@ -139,7 +160,7 @@ class Engine:
                 JOB_LABEL: program.job_id,
                 INSTALLATION_LABEL: self._installation,
             },
-            "HostConfig": _limits(program) | _mounts(program) | _network(program.network) | {"Init": await _has_init(docker)},
+            "HostConfig": host_config(program) | {"Init": await _has_init(docker)},
         }
         # Empty is not the same as left out: it would wipe what the image says.
         if params.entrypoint:
@@ -162,35 +183,6 @@ def _check_network(network: NetworkType) -> None:
         raise ProgramUnusable(
             "Network.Type: HTTP (a network of chosen domains) is not available yet", hint="use Full, or None for no network"
         )
-
-
-def _limits(program: Program) -> dict[str, Any]:
-    return {
-        "Memory": program.memory_bytes,
-        "MemorySwap": program.memory_bytes,
-        "NanoCpus": round(program.cpu_cores * 1e9),
-        "PidsLimit": MOST_PROCESSES,
-        "SecurityOpt": ["no-new-privileges"],
-        "CapDrop": list(NEEDLESS_CAPABILITIES),
-        "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
-        # The output is ours already: a copy by the engine could fill its disk.
-        "LogConfig": {"Type": "none", "Config": {}},
-    }
-
-
-def _mounts(program: Program) -> dict[str, Any]:
-    return {
-        "Mounts": [
-            {"Type": "bind", "Source": str(mount.source), "Target": mount.target, "ReadOnly": not mount.writable}
-            for mount in program.mounts
-        ]
-    }
-
-
-def _network(network: NetworkType) -> dict[str, Any]:
-    if network is NetworkType.FULL:
-        return {"NetworkMode": "host", "ExtraHosts": ["host.docker.internal:host-gateway"]}
-    return {"NetworkMode": "none"}
 
 
 async def _has_init(docker: Docker) -> bool:

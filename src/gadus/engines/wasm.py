@@ -165,7 +165,11 @@ class Engine:
                 "data_bytes": limit_bytes + OWN_MEMORY_BYTES,
             }
             answer = await answer_to(order, output)
-        return _judged(answer, limit_bytes)
+        return _judged(answer, limit_bytes, output)
+
+    async def own_disk_bytes(self, program: Program) -> int:  # noqa: ARG002 - the contract's
+        """Nothing: all that a module can write to is mounts."""
+        return 0
 
     async def sweep(self, keep: Container[str]) -> None:
         """Removes files that a crash left; the processes have ended with the one that started them."""
@@ -270,7 +274,7 @@ def _link(source: Path, link: Path) -> None:
         shutil.copyfile(source, link)
 
 
-def _judged(answer: Mapping[str, Any], limit_bytes: int) -> int:
+def _judged(answer: Mapping[str, Any], limit_bytes: int, output: Output) -> int:
     if "unusable" in answer:
         raise ProgramUnusable(
             f"the module cannot be started: {answer['unusable']}", hint="build it and its import modules for each other"
@@ -281,14 +285,20 @@ def _judged(answer: Mapping[str, Any], limit_bytes: int) -> int:
             hint="SIGKILL often means that this machine had no memory left; run the job again when there is",
         )
     exit_code = answer.get("exit_code")
-    # A program that copes with a refused request has not failed.
+    refused_bytes = answer["refused_bytes"]
     if exit_code == 0:
+        # A program that copes has not failed.
+        if refused_bytes:
+            output.note(
+                f"the program was refused a memory of {format_bytes(refused_bytes)}, since the limit is "
+                f"{format_bytes(limit_bytes)}, and ended with exit code 0"
+            )
         return 0
-    if answer["refused_bytes"]:
+    if refused_bytes:
         ending = "could not be started" if exit_code is None else f"failed with exit code {exit_code}"
         raise OutOfMemory(
             f"memory limit exceeded: the program {ending} after it asked for a memory of "
-            f"{format_bytes(answer['refused_bytes'])}; the limit is {format_bytes(limit_bytes)}",
+            f"{format_bytes(refused_bytes)}; the limit is {format_bytes(limit_bytes)}",
             hint="give it more with --memory (Resources.Memory)",
         )
     return int(answer["exit_code"])

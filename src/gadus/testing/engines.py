@@ -15,7 +15,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,8 @@ from gadus.config import Settings
 from gadus.contracts import Engine, Mount, Output, Program, Silent, Stream
 from gadus.core.errors import OutOfMemory, ProgramUnusable
 
-GONE_WITHIN_SECONDS = 2.0
+GONE_WITHIN_SECONDS = 10.0
+"""Much more than the grace that a stopped program has; no engine needs nearly as long on an idle machine."""
 STARTS_WITHIN_SECONDS = 30.0
 MEMORY_LIMIT_BYTES = 64 * 2**20
 MUCH_BYTES = 5_000_000
@@ -44,11 +45,15 @@ class Heard:
 
     def __init__(self) -> None:
         self.chunks: list[tuple[Stream, bytes]] = []
+        self.notes: list[str] = []
         self.started = asyncio.Event()
 
     def write(self, stream: Stream, data: bytes) -> None:
         self.chunks.append((stream, data))
         self.started.set()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     @property
     def stdout(self) -> bytes:
@@ -112,8 +117,16 @@ class EngineSuite(ABC):
         """Asks for and fills at least `size_bytes` bytes of memory; fails (in any way) when it cannot have them."""
 
     @abstractmethod
+    def copes(self, size_bytes: int) -> Example:
+        """Tries to have `size_bytes` bytes of memory, itself or in a child, and exits with 0 when it cannot."""
+
+    @abstractmethod
     def runs_forever(self) -> Example:
         """Writes something to its standard output at once, then runs without end."""
+
+    def ignores_the_end(self) -> Example:
+        """The same, deaf to every request to end; needed only where a program can be asked."""
+        return self.runs_forever()
 
     @abstractmethod
     def unusable(self) -> Example:
@@ -204,6 +217,17 @@ class EngineSuite(ABC):
         exit_code, _ = await ran(engine, modest)
         assert exit_code == 0
 
+    async def test_program_that_copes_without_memory_has_not_failed_but_that_is_noted(self, engine: Engine) -> None:
+        heard = Heard()
+        modest = program_of(self.copes(4 * MEMORY_LIMIT_BYTES), memory_bytes=MEMORY_LIMIT_BYTES)
+        await engine.prepare(modest, Told())
+        assert await engine.run(modest, heard) == 0
+        assert ["64.0 MiB" in note for note in heard.notes] == [True]
+
+    async def test_program_with_enough_memory_has_no_notes(self, engine: Engine) -> None:
+        _, heard = await ran(engine, program_of(self.copes(MEMORY_LIMIT_BYTES // 8), memory_bytes=MEMORY_LIMIT_BYTES))
+        assert heard.notes == []
+
     async def test_unusable_program_is_the_authors_error_with_a_way_out(self, engine: Engine) -> None:
         with pytest.raises(ProgramUnusable) as caught:
             await ran(engine, program_of(self.unusable()))
@@ -242,6 +266,32 @@ class EngineSuite(ABC):
                 await asyncio.wait([run])
             assert run.cancelled()
             assert list(await self.leftovers(program.execution_id)) == []
+
+    async def test_program_deaf_to_the_end_is_gone_all_the_same(self, engine: Engine) -> None:
+        program = program_of(self.ignores_the_end())
+        async with running(engine, program) as run:
+            run.cancel()
+            async with asyncio.timeout(GONE_WITHIN_SECONDS):
+                await asyncio.wait([run])
+            assert run.cancelled()
+            assert list(await self.leftovers(program.execution_id)) == []
+
+    async def test_cancelled_twice_is_gone_without_waiting_for_the_grace(self, engine: Engine) -> None:
+        program = replace(program_of(self.ignores_the_end()), grace_seconds=lambda: 600.0)
+        async with running(engine, program) as run:
+            run.cancel()
+            await asyncio.sleep(0)
+            run.cancel()
+            async with asyncio.timeout(GONE_WITHIN_SECONDS):
+                await asyncio.wait([run])
+            assert run.cancelled()
+            assert list(await self.leftovers(program.execution_id)) == []
+
+    async def test_disk_of_its_own_is_told_at_any_time(self, engine: Engine) -> None:
+        program = program_of(self.runs_forever())
+        assert await engine.own_disk_bytes(program) == 0
+        async with running(engine, program):
+            assert await engine.own_disk_bytes(program) >= 0
 
     async def test_ended_run_leaves_nothing_behind(self, engine: Engine) -> None:
         program = program_of(self.exits(7))
