@@ -93,9 +93,20 @@ async def test_what_the_engine_holds_counts_too(tmp_path: Path) -> None:
     async def elsewhere() -> int:
         return LIMIT_BYTES // 2 + 1
 
-    write(tmp_path / "file", LIMIT_BYTES // 2)
     with pytest.raises(DiskLimitExceeded):
         async with disk_watched([tmp_path], LIMIT_BYTES, elsewhere):
+            write(tmp_path / "file", LIMIT_BYTES // 2)
+            await asyncio.Event().wait()
+
+
+async def test_what_was_there_before_does_not_count(tmp_path: Path) -> None:
+    write(tmp_path / "input", 4 * LIMIT_BYTES)
+    async with disk_watched([tmp_path], LIMIT_BYTES):
+        write(tmp_path / "file", LIMIT_BYTES // 2)
+        await asyncio.sleep(0.05)
+    with pytest.raises(DiskLimitExceeded, match=r"wrote 512\.0 KiB"):
+        async with disk_watched([tmp_path], LIMIT_BYTES):
+            write(tmp_path / "more", 2 * LIMIT_BYTES)
             await asyncio.Event().wait()
 
 

@@ -19,6 +19,7 @@ LOOK_SECONDS = 1.0
 REST_SHARE = 10
 """After a look that took long, a rest of so many times as long: looking never takes much of a core."""
 
+_NO_END = 2**62
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system
 
 
@@ -31,28 +32,33 @@ async def disk_watched(
     directories: Sequence[Path], limit_bytes: int, elsewhere: Callable[[], Awaitable[int]] = _nowhere
 ) -> AsyncIterator[None]:
     """
-    Cancel the block when more than `limit_bytes` of disk are taken below `directories` and `elsewhere`; 0 is no limit.
+    Cancel the block when it takes more than `limit_bytes` of disk below `directories` and `elsewhere`; 0 is no limit.
 
-    A look every second; between two looks a fast disk takes more than the limit. The directories are looked at once more at
-    the end of a block that was not cancelled. Raises DiskLimitExceeded once the block has ended.
+    What is there already does not count. A look every second; between two looks a fast disk takes more than the limit. The
+    directories are looked at once more after a block that was not cancelled. Raises DiskLimitExceeded once the block has ended.
     """
     if not limit_bytes:
         yield
         return
+    before_bytes = await _taken(directories, _NO_END)
+
+    async def look() -> None:
+        _check(await _taken(directories, before_bytes + limit_bytes) - before_bytes + await elsewhere(), limit_bytes)
+
     try:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(directories, limit_bytes, elsewhere))
+            watching = group.create_task(_again_and_again(look))
             yield
             watching.cancel()
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    _check(await _taken(directories, limit_bytes), limit_bytes)
+    await look()
 
 
-async def _watch(directories: Sequence[Path], limit_bytes: int, elsewhere: Callable[[], Awaitable[int]]) -> None:
+async def _again_and_again(look: Callable[[], Awaitable[None]]) -> None:
     while True:
         began = time.monotonic()
-        _check(await _taken(directories, limit_bytes) + await elsewhere(), limit_bytes)
+        await look()
         await asyncio.sleep(max(LOOK_SECONDS, REST_SHARE * (time.monotonic() - began)))
 
 
