@@ -12,10 +12,11 @@ from pathlib import Path
 
 from gadus.config import Settings
 from gadus.contracts import Silent
-from gadus.core.job import Job, Pin, Place
+from gadus.core.job import Execution, Job, Pin
 from gadus.core.spec import InputSource, JobSpec, SpecConfig, Task
 from gadus.manifests import Manifests
 from gadus.runner.cache import Cache
+from gadus.runner.pins import SharedPins
 from gadus.runner.stage import Stage, StagedInput
 from gadus.storage.s3 import Source
 from gadus.wiring import new_event_loop
@@ -27,7 +28,12 @@ async def stage(wish: argparse.Namespace, pins: Sequence[Pin] = ()) -> StagedInp
     """What a program would see; `pins` are those of an execution of the same job before this one."""
     settings = Settings(data_dir=wish.directory)
     source = Source(settings)
-    stage_all = Stage(Cache(settings.cache_dir), Manifests(settings.manifests_dir), lambda _: (source, Source.Params))
+    stage_all = Stage(
+        Cache(settings.cache_dir),
+        Manifests(settings.manifests_dir),
+        SharedPins(settings.data_dir / "pins"),
+        lambda _: (source, Source.Params),
+    )
     params = {"Bucket": wish.bucket, "Key": wish.prefix, "Endpoint": wish.endpoint}
     if wish.sha256:
         params["ChecksumSHA256"] = wish.sha256
@@ -35,15 +41,15 @@ async def stage(wish: argparse.Namespace, pins: Sequence[Pin] = ()) -> StagedInp
         params["ChecksumManifest"] = wish.checksum_manifest
     wanted = InputSource(source=SpecConfig(type="s3", params=params), target="/inputs")
     with ExitStack() as leases:
-        place = Place(execution_id="e", index=0)
-        [one] = await stage_all.stage(_job(wanted, pins), place, [wanted], wish.directory, Silent(), leases)
+        execution = Execution(id="e", index=0, node="here", created_at=0.0, modified_at=0.0)
+        [one] = await stage_all.stage(_job(wanted, pins), execution, [wanted], wish.directory, Silent(), leases)
     return one
 
 
 def _job(wanted: InputSource, pins: Sequence[Pin]) -> Job:
     task = Task(name="main", engine=SpecConfig(type="docker"), input_sources=(wanted,))
     now = time.time()
-    return Job(id="j", spec=JobSpec(type="batch", tasks=(task,)), created_at=now, modified_at=now, pins=tuple(pins))
+    return Job(id="j", spec=JobSpec(type="batch", tasks=(task,)), created_at=now, begun_at=now, modified_at=now, pins=tuple(pins))
 
 
 def wish_from(arguments: Sequence[str]) -> argparse.Namespace:

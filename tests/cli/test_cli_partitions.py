@@ -15,11 +15,11 @@ from command import PROBE, Cli
 from faultproxy import FaultProxy
 from gadus.contracts import Found
 from gadus.core.job import Ended, Event, Job, Outcome, Phase, PhaseEntered, Pinned, Placed, Submitted
-from gadus.core.lifecycle import decide
+from gadus.core.lifecycle import decide, execution_id
 from gadus.core.manifest import Item
 from gadus.core.spec import JobSpec
 from gadus.manifests import Manifests
-from gadus.orchestrator.store import Store
+from gadus.orchestrator.store import open_store
 
 WASM = ("wasm", "run")
 MANY = 100_000
@@ -135,18 +135,20 @@ def job_of_many_objects(cli: Cli) -> Job:
     asked = {"Source": {"Type": "s3", "Params": {"Bucket": "b", "Key": "logs/"}}, "Target": "/in"}
     task = {"Name": "main", "Engine": {"Type": "wasm", "Params": {}}, "InputSources": [asked]}
     spec = JobSpec.model_validate({"Type": "batch", "Name": "many", "Tasks": [task]})
+    first = execution_id("j-many", 0, 0)
     events: list[Event] = [
         Submitted(at=1.0, job_id="j-many", spec=spec),
-        Placed(at=2.0, execution_id="e-1", index=0, node="here"),
-        PhaseEntered(at=2.0, execution_id="e-1", phase=Phase.STAGING),
+        Placed(at=2.0, execution_id=first, node="here"),
+        PhaseEntered(at=2.0, execution_id=first, phase=Phase.STAGING),
         Pinned(at=3.0, pin=pin),
-        Ended(at=4.0, execution_id="e-1", outcome=Outcome(exit_code=0)),
+        Ended(at=4.0, execution_id=first, outcome=Outcome(exit_code=0)),
     ]
     job: Job | None = None
-    with Store(cli.data_dir / "gadus.db") as store:
+    with open_store(cli.data_dir / "gadus.db") as store:
         for event in events:
-            job, _ = decide(job, event)
-            store.append(job, event)
+            before = job
+            job, _ = decide(before, event)
+            store.append(before, job, event)
     assert job is not None
     return job
 

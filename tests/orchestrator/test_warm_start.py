@@ -22,6 +22,7 @@ from gadus.core.manifest import Item
 from gadus.core.partition import InputParams
 from gadus.manifests import Manifests
 from gadus.runner.cache import Cache
+from gadus.runner.pins import SharedPins
 from gadus.runner.stage import Stage, StagedInput
 
 MANY = 100_000
@@ -85,7 +86,7 @@ class Node:
     def __init__(self, root: Path, numbers: Numbers) -> None:
         self.manifests = Counting(root / "manifests")
         self.cache = Cache(root / "cache")
-        self._stage = Stage(self.cache, self.manifests, lambda _: (numbers, InputParams))
+        self._stage = Stage(self.cache, self.manifests, SharedPins(root / "pins"), lambda _: (numbers, InputParams))
         self._private = Path(mkdtemp(dir=root))
 
     async def stage(self, job: Job, index: int = 0, reporter: Silent | None = None) -> StagedInput:

@@ -145,10 +145,15 @@ async def _gone(process: Identity, within_seconds: float) -> bool:
         return True
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+    loop.add_reader(descriptor, lambda: _say(ended))
     try:
         done, _ = await asyncio.wait([ended], timeout=within_seconds)
         return bool(done)
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def _say(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)

@@ -82,6 +82,7 @@ class Loop:
         job, actions = decide(None, event)
         await self._writer.append(None, job, event, key=key)
         self._now_is(job)
+        self._watcher.changed(job)
         self._act(job, actions)
         return job
 
@@ -101,6 +102,7 @@ class Loop:
                     self._take_in(self._store.get(job_id))
                     continue
                 self._now_is(job)
+                self._watcher.changed(job)
                 self._act(job, actions)
                 if job.state.final and before.live and not job.live:
                     self._aside(self._backend.over(job_id))
@@ -227,6 +229,7 @@ class Loop:
             if vacancy.id not in now_waiting:
                 self._placing.withdraw(vacancy.id)
         self._now_is(job)
+        self._watcher.changed(job)
         self._act(job, resume(job))
 
     def _now_is(self, job: Job) -> None:
@@ -237,7 +240,6 @@ class Loop:
             idle = next((one for one in self._jobs.values() if not one.live and one.spec.type != "daemon"), None)
             if idle is not None:
                 del self._jobs[idle.id]
-        self._watcher.changed(job)
 
     @asynccontextmanager
     async def _turn(self, job_id: str) -> AsyncIterator[None]:

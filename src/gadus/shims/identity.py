@@ -22,7 +22,7 @@ class Identity:
 
 
 def identity_of(pid: int) -> Identity | None:
-    """Who has this number now; None when nobody has."""
+    """Who has this number now, also when it has ended and nobody took note of that yet; None when nobody has it."""
     start_ticks = _start_ticks(pid)
     return None if start_ticks is None else Identity(pid, start_ticks, _BOOT_ID.read_text().strip())
 
@@ -61,4 +61,4 @@ def _start_ticks(pid: int) -> int | None:
         return None
     # The name before it may hold spaces and brackets.
     fields = text.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else int(fields[_START_TIME_FIELD])
+    return int(fields[_START_TIME_FIELD])

@@ -38,7 +38,8 @@ def serve(asking: socket.socket, become_shim: Callable[[str], None]) -> None:
     shims = 0
     open_ = True
     while open_ or shims:
-        ready, _, _ = select.select([woken, asking] if open_ else [woken], [], [])
+        watched: list[int | socket.socket] = [woken, asking] if open_ else [woken]
+        ready, _, _ = select.select(watched, [], [])
         if woken in ready:
             with suppress(BlockingIOError):
                 os.read(woken, LONGEST_MESSAGE_BYTES)

@@ -139,7 +139,7 @@ def _execution_row(one: Execution) -> tuple[str, ...]:
 
 
 def _event_row(event: Event) -> tuple[str, str, str]:
-    told = event.model_dump(mode="json", exclude={"at", "kind", "spec", "job_id"})
+    told = event.model_dump(mode="json", exclude={"at", "kind", "spec", "job_id", "edition", "attended"})
     if isinstance(event, Pinned):
         told["pin"] = f"{event.pin.target} is {count_of(event.pin.objects, 'object')}, {format_bytes(event.pin.size_bytes)}"
     outcome = told.pop("outcome", None)
