@@ -19,6 +19,7 @@ from gadus.config import Settings
 from gadus.contracts import Mount
 from gadus.core.errors import InvalidSpec, OutOfMemory, ProgramUnusable
 from gadus.core.spec import NetworkType
+from gadus.engines._wasm_pace import FREE_SECONDS
 from gadus.engines.wasm import Engine
 from gadus.testing.engines import EngineSuite, Example, Heard, Told, program_of, ran
 
@@ -196,6 +197,7 @@ def test_program_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 import asyncio, sys
 sys.path[:0] = {[str(Path(__file__).parent)]!r}
 from pathlib import Path
+from gadus.engines._wasm_pace import FREE_SECONDS
 from gadus.engines.wasm import Engine
 from gadus.config import Settings
 from gadus.testing.engines import program_of, running
@@ -225,6 +227,25 @@ async def test_cancelled_busy_loop_is_gone_at_once_and_its_output_is_kept(engine
         async with asyncio.timeout(1.5):
             await engine.run(program, heard)
     assert (heard.stdout, children()) == (b"running\n", [])
+
+
+async def test_share_of_a_core_is_all_that_a_busy_loop_gets(engine: Engine) -> None:
+    program = replace(program_of(example("forever")), cpu_cores=0.2)
+    before, began = os.times(), time.monotonic()
+    await engine.prepare(program, Told())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(4):
+            await engine.run(program, Heard())
+    after, seconds = os.times(), time.monotonic() - began
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    # What everybody has at the start, the share, and what it can be ahead; on a busy machine it gets less.
+    assert used < FREE_SECONDS + 0.2 * seconds + 0.5
+    assert children() == []
+
+
+async def test_paced_program_that_ends_by_itself_gives_its_exit_code(engine: Engine) -> None:
+    exit_code, heard = await ran(engine, replace(program_of(example("print", "a", "b")), cpu_cores=0.1))
+    assert (exit_code, heard.stdout, heard.stderr) == (0, b"a", b"b")
 
 
 async def test_warm_start_is_quick(engine: Engine) -> None:

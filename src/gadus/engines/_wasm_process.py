@@ -16,14 +16,16 @@ from typing import Any
 from gadus.contracts import Output, Stream
 from gadus.core.errors import EngineUnavailable
 
+from ._wasm_pace import pace
+
 CHILD = Path(__file__).with_name("_wasm_child.py")
 _READ_BYTES = 65536
 _LONGEST_ANSWER_BYTES = 65536
 
 
-async def answer_to(order: Mapping[str, Any], output: Output) -> dict[str, Any]:
+async def answer_to(order: Mapping[str, Any], output: Output, *, cpu_cores: float = 0.0) -> dict[str, Any]:
     """
-    What a new process answers to `order`; all that it prints goes to `output`.
+    What a new process answers to `order`; all that it prints goes to `output`. It has `cpu_cores` of a core, 0 is all of one.
 
     On every exit the process is gone. When it ended without an answer, this is how, as ``{"died": "..."}``.
     Raises EngineUnavailable when no process can be started.
@@ -35,7 +37,10 @@ async def answer_to(order: Mapping[str, Any], output: Output) -> dict[str, Any]:
             whole = json.dumps({**order, "parent": os.getpid(), "answer_to": writing}).encode()
             async with asyncio.TaskGroup() as group:
                 group.create_task(_give(process, whole))
-                group.create_task(_follow(process, output))
+                following = group.create_task(_follow(process, output))
+                if 0 < cpu_cores < 1:
+                    pacing = group.create_task(pace(process.pid, cpu_cores))
+                    following.add_done_callback(lambda _: pacing.cancel())
         finally:
             # It has no children: a WebAssembly program cannot start any.
             if process.returncode is None:

@@ -87,7 +87,8 @@ class Params(Wire):
 
 class Engine:
     """
-    See `contracts.Engine`. A program has one thread, so it never uses more than one core; there is no finer limit.
+    See `contracts.Engine`. A program has one thread, so it never uses more than one core, and of that only its share. It cannot
+    start processes, and knows no signals: when it is stopped it is killed at once, with no grace.
 
     As in Bacalhau its argument 0 is empty. Returning from the entry point is exit code 0, a trap is 1 with the reason on the
     program's standard error, and a code above 255 is 255.
@@ -164,7 +165,7 @@ class Engine:
                 "memory_bytes": limit_bytes,
                 "data_bytes": limit_bytes + OWN_MEMORY_BYTES,
             }
-            answer = await answer_to(order, output)
+            answer = await answer_to(order, output, cpu_cores=program.cpu_cores)
         return _judged(answer, limit_bytes, output)
 
     async def own_disk_bytes(self, program: Program) -> int:  # noqa: ARG002 - the contract's
