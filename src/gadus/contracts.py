@@ -295,6 +295,13 @@ class Engine(Protocol):
     def program_inputs(self, params: BaseModel, task: Task) -> Sequence[InputSource]:
         """What must be on this machine before `prepare`: e.g. the module of a WASM job. Not seen by the program."""
 
+    def ahead(self, *, fork: bool) -> None:
+        """
+        Get ready what every program needs; with `fork`, also the process of the one program that is to run here.
+
+        Called, if at all, in a process that has one thread and no event loop yet.
+        """
+
     async def examine(self, program: Program) -> Examined:
         """
         Look whether the program could run here, and change nothing: neither pull nor compile.

@@ -19,7 +19,7 @@ def main() -> None:
     parts.import_all()
 
     def become_shim(execution_id: str) -> None:
-        live(settings.shims_dir, execution_id, parts.execute, new_event_loop)
+        live(settings.shims_dir, execution_id, parts.execute, new_event_loop, parts.fork_ahead)
 
     with socket.socket(fileno=int(descriptor)) as asking:
         nursery.serve(asking, become_shim)

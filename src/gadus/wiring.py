@@ -152,9 +152,13 @@ class Parts:
     def import_all(self) -> None:
         """Make every engine and source, so that a fork of this process finds them made."""
         for name in plugins.names("engines"):
-            self.engine(name)
+            self.engine(name)[0].ahead(fork=False)
         for name in plugins.names("storage"):
             self.source(name)
+
+    def fork_ahead(self, job: Job) -> None:
+        """Get ready for the one program of this process."""
+        self.engine(job.spec.task.engine.type)[0].ahead(fork=True)
 
     def nodes(self) -> Sequence[Node]:
         """This machine."""

@@ -25,7 +25,8 @@ from gadus.contracts import Stream
 from gadus.core.errors import EngineUnavailable, ProgramUnusable
 from gadus.core.units import format_bytes
 
-from ._wasm_process import CHILD, answer_to
+from ._wasm_process import answer_to
+from ._wasm_started import CHILD
 
 LARGEST_MODULE_BYTES = 64 * 2**20
 COMPILE_SECONDS = 30.0

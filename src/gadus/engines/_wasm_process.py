@@ -6,19 +6,15 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from gadus.contracts import Output, Stream
-from gadus.core.errors import EngineUnavailable
 
 from ._wasm_pace import pace
+from ._wasm_started import Started, start
 
-CHILD = Path(__file__).with_name("_wasm_child.py")
 _READ_BYTES = 65536
 _LONGEST_ANSWER_BYTES = 65536
 
@@ -30,79 +26,68 @@ async def answer_to(order: Mapping[str, Any], output: Output, *, cpu_cores: floa
     On every exit the process is gone. When it ended without an answer, this is how, as ``{"died": "..."}``.
     Raises EngineUnavailable when no process can be started.
     """
-    reading, writing = os.pipe()
+    process = start()
+    streams = ((process.stdout, Stream.STDOUT), (process.stderr, Stream.STDERR))
+    pumps = [asyncio.create_task(_pump(descriptor, stream, output)) for descriptor, stream in streams]
     try:
-        process = await _started(writing)
+        whole = json.dumps({**order, "parent": os.getpid(), "answer_to": process.answer_to}).encode()
+        giving = asyncio.create_task(_give(process.order, whole))
+        pacing = asyncio.create_task(pace(process.pid, cpu_cores)) if 0 < cpu_cores < 1 else None
         try:
-            whole = json.dumps({**order, "parent": os.getpid(), "answer_to": writing}).encode()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_give(process, whole))
-                following = group.create_task(_follow(process, output))
-                if 0 < cpu_cores < 1:
-                    pacing = group.create_task(pace(process.pid, cpu_cores))
-                    following.add_done_callback(lambda _: pacing.cancel())
+            await _all([asyncio.create_task(process.wait()), *pumps])
         finally:
             # It has no children: a WebAssembly program cannot start any.
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
+            process.kill()
+            if pacing is not None:
+                pacing.cancel()
             # What it printed before it was killed still waits in the pipes.
-            await asyncio.shield(_follow(process, output))
-        return _read_answer(reading, process)
+            await asyncio.shield(_over(process, giving, pumps))
+        return _read_answer(process)
     finally:
-        os.close(reading)
+        os.close(process.answer)
 
 
-async def _started(writing: int) -> Process:
-    """A process that waits for its order: no environment, none of our descriptors but `writing`, nothing of the user's path."""
-    try:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            str(CHILD),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env={},
-            cwd="/",
-            pass_fds=(writing,),
-            start_new_session=True,
-        )
-    except OSError as exc:
-        raise EngineUnavailable(f"no process can be started for the WebAssembly module: {exc}") from exc
-    finally:
-        os.close(writing)
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for all, or for the first that fails: who listens no more must not keep the process waiting."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()
 
 
-async def _give(process: Process, order: bytes) -> None:
-    assert process.stdin is not None
+async def _over(process: Started, giving: asyncio.Task[None], pumps: Sequence[asyncio.Task[None]]) -> None:
+    await process.wait()
+    await asyncio.gather(giving, *pumps, return_exceptions=True)
+
+
+async def _give(descriptor: int, order: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(descriptor, "wb", 0))
+    writer = asyncio.StreamWriter(transport, protocol, None, loop)
     # A process that ended early is noticed by its missing answer.
     with suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(order)
-        await process.stdin.drain()
-    process.stdin.close()
+        writer.write(order)
+        await writer.drain()
+    writer.close()
 
 
-async def _follow(process: Process, output: Output) -> None:
-    """Pass on everything until both streams and the process end."""
-    assert process.stdout is not None
-    assert process.stderr is not None
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_pump(process.stdout, Stream.STDOUT, output))
-        group.create_task(_pump(process.stderr, Stream.STDERR, output))
-        group.create_task(process.wait())
+async def _pump(descriptor: int, stream: Stream, output: Output) -> None:
+    """Pass on everything until the stream ends."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(descriptor, "rb", 0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        while data := await reader.read(_READ_BYTES):
+            output.write(stream, data)
+    finally:
+        transport.close()
 
 
-async def _pump(reader: asyncio.StreamReader, stream: Stream, output: Output) -> None:
-    while data := await reader.read(_READ_BYTES):
-        output.write(stream, data)
-
-
-def _read_answer(reading: int, process: Process) -> dict[str, Any]:
+def _read_answer(process: Started) -> dict[str, Any]:
     # The process is gone, so what it wrote is all there, and shorter than a pipe holds.
-    text = os.read(reading, _LONGEST_ANSWER_BYTES)
+    text = os.read(process.answer, _LONGEST_ANSWER_BYTES)
     if text:
         answer: dict[str, Any] = json.loads(text)
         return answer
-    code = process.returncode or 0
+    code = process.status or 0
     return {"died": f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"}

@@ -90,6 +90,9 @@ class Engine:
         """Nothing: the engine pulls the image itself."""
         return ()
 
+    def ahead(self, *, fork: bool) -> None:
+        """Nothing: what a container needs is the engine's."""
+
     async def examine(self, program: Program) -> Examined:
         """Whether an engine answers, and whether the image is here or could be pulled."""
         try:

@@ -24,9 +24,17 @@ Execute = Callable[[Job, Execution, Reporter], Awaitable[Outcome]]
 _PAUSES_WHILE_THE_DISK_IS_FULL = (0.1, 1.0, 5.0, 10.0, 30.0, 60.0)
 
 
-def live(shims_dir: Path, execution_id: str, execute: Execute, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def live(
+    shims_dir: Path,
+    execution_id: str,
+    execute: Execute,
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    ahead: Callable[[Job], None] = lambda _: None,
+) -> None:
     """
     Run the ordered execution, unless another process did or does; returns when its end is on the disk.
+
+    `ahead` is called before there is an event loop: what can be forked only then is forked there.
 
     SIGTERM ends it early; it may be blocked when this is called, and is not afterwards.
     """
@@ -37,6 +45,7 @@ def live(shims_dir: Path, execution_id: str, execute: Execute, new_loop: Callabl
             return
         _be_a_process_of_its_own(records)
         order = records.ordered()
+        ahead(order.job)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             try:
                 outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Journal(records)))
