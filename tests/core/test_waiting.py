@@ -220,12 +220,13 @@ def test_a_removed_job_takes_its_executions_alone_with_it() -> None:
     assert len(cluster.waiting) == 0
 
 
-def test_entries_that_come_and_go_leave_nothing_behind() -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_entries_that_come_and_go_leave_nothing_behind(order: int) -> None:
     waiting = Waiting()
-    waiting.add(entry("stays", needs(2), since=-1))
-    waiting.add(entry("too", since=-1))
-    for number in range(5000):
-        waiting.add(entry(f"e{number}", needs(1 + number % 3), since=-number))
+    waiting.add(entry("stays", needs(2), since=0))
+    waiting.add(entry("too", since=0))
+    for number in range(1, 5000):
+        waiting.add(entry(f"e{number}", needs(1 + number % 3), since=order * number))
         waiting.remove(f"e{number}")
         waiting.next([], {}, lambda _: {}, 0.0)
     assert len(waiting._lines) == 2

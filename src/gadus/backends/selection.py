@@ -38,7 +38,7 @@ async def refusal(policy: Policy, spec_json: bytes, needs: Needs, local_inputs: 
 
 
 async def _refused_by_command(command: str, spec_json: bytes) -> str:
-    """Run `command` in a shell, with the job on its standard input. 0 accepts; else the first line of its errors is the reason."""
+    """Run `command` in a shell, the job on its standard input. 0 accepts; else the first line of its errors is the reason."""
     # Files, not pipes: nobody has to read or write them, and no child that is left behind can hold them open for us.
     with tempfile.TemporaryFile() as job, tempfile.TemporaryFile() as errors:
         job.write(spec_json)
