@@ -41,7 +41,7 @@ async def answer_to(order: Mapping[str, Any], output: Output, *, cpu_cores: floa
             if pacing is not None:
                 pacing.cancel()
             # What it printed before it was killed still waits in the pipes.
-            await asyncio.shield(_over(process, giving, pumps))
+            await _to_its_end(asyncio.create_task(_over(process, giving, pumps)))
         return _read_answer(process)
     finally:
         os.close(process.answer)
@@ -52,6 +52,19 @@ async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         task.result()
+
+
+async def _to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait for `task` also when cancelled meanwhile, however often; only then does the cancellation go on."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 async def _over(process: Started, giving: asyncio.Task[None], pumps: Sequence[asyncio.Task[None]]) -> None:
