@@ -7,9 +7,9 @@ A job and its executions as they are remembered, the events that change them, an
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .manifest import Item
 from .spec import JobSpec
@@ -50,12 +50,18 @@ class Failure(Record):
 
 
 class Outcome(Record):
-    """How an execution ended: an exit code, or an error and whether a retry can help."""
+    """How an execution ended: an exit code, or else an error and whether a retry can help."""
 
     exit_code: int | None = None
     error: Failure | None = None
     can_retry: bool = False
     receipt: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.exit_code is None) == (self.error is None):
+            raise ValueError("an execution ends with an exit code or with an error: give one of them")
+        return self
 
 
 class Pin(Record):
@@ -159,18 +165,20 @@ class Renewed(Record):
 
 
 class Matched(Record):
-    """These nodes match an ops or daemon job now."""
+    """These nodes match an ops or daemon job now; `edition` is the one they were looked up for, 0 when that is not known."""
 
     kind: Literal["matched"] = "matched"
     at: float
+    edition: int = 0
     nodes: tuple[str, ...]
 
 
 class Unplaceable(Record):
-    """No node there is could ever run what waits, for the reasons in `message`."""
+    """No node there is could ever run what waits of `edition` (0: not known which), for the reasons in `message`."""
 
     kind: Literal["unplaceable"] = "unplaceable"
     at: float
+    edition: int = 0
     message: str
 
 
@@ -193,7 +201,7 @@ class Pinned(Record):
 
 
 class PhaseEntered(Record):
-    """An execution went on to its next phase."""
+    """An execution went on to its next phase; one that it was in before, told again, changes nothing."""
 
     kind: Literal["phase_entered"] = "phase_entered"
     at: float

@@ -10,9 +10,9 @@ from gadus.core.job import (
     Execution,
     Expired,
     Job,
-    Limit,
     Match,
     Matched,
+    Phase,
     PhaseEntered,
     Pinned,
     Place,
@@ -28,7 +28,7 @@ from gadus.core.job import (
 
 from .changes import execution_id, finished, with_execution
 from .goals import goal_of
-from .limits import expiry
+from .limits import expiry, reached
 
 __all__ = ["decide", "execution_id", "resume"]
 
@@ -39,10 +39,12 @@ def decide(job: Job | None, event: Event) -> Decision:
     """
     The job after `event`, and what has to be done about it.
 
-    `job` is None only for `Submitted`. Pure: the same arguments always give the same answer, execution ids included.
+    `job` is None for `Submitted`, and only for that. Pure: the same arguments always give the same answer, ids included.
     Raises Conflict when the event cannot happen to this job: to stop one that has ended, to place what does not wait.
     """
     if isinstance(event, Submitted):
+        if job is not None:
+            raise Bug(f"job {job.id} was submitted a second time")
         return _submitted(event)
     if job is None:
         raise Bug(f"{event.kind} came before the job was submitted")
@@ -51,7 +53,7 @@ def decide(job: Job | None, event: Event) -> Decision:
         case Placed():
             return _placed(job, event)
         case PhaseEntered():
-            return with_execution(job, event.execution_id, phase=event.phase, modified_at=event.at), ()
+            return _phase_entered(job, event), ()
         case Ended():
             return _ended(job, event)
         case Pinned():
@@ -101,6 +103,8 @@ def _placed(job: Job, event: Placed) -> Decision:
     vacancy = next((one for one in job.vacancies if one.id == event.execution_id), None)
     if vacancy is None:
         raise Conflict(f"execution {event.execution_id} of job {job.id} does not wait for a place (any more)")
+    if vacancy.node not in ("", event.node):
+        raise Bug(f"execution {vacancy.id} of job {job.id} is for node {vacancy.node}, not for {event.node}")
     execution = Execution(
         id=vacancy.id,
         index=vacancy.index,
@@ -119,11 +123,22 @@ def _placed(job: Job, event: Placed) -> Decision:
     return job.model_copy(update=changes), (Watch(execution_id=execution.id),)
 
 
+def _phase_entered(job: Job, event: PhaseEntered) -> Job:
+    order = list(Phase)
+    execution = next((one for one in job.executions if one.id == event.execution_id), None)
+    if execution is None or (execution.phase and order.index(event.phase) <= order.index(execution.phase)):
+        # Who follows an execution anew is told of all its phases again.
+        return job
+    return with_execution(job, execution.id, phase=event.phase, modified_at=event.at)
+
+
 def _told_of_nodes(job: Job, event: Matched | Unplaceable) -> Decision:
-    if job.state.final:
+    # Who looked at the nodes may have looked for an earlier edition, or for what was placed meanwhile.
+    if job.state.final or event.edition not in (0, job.edition):
         return job, ()
-    goal = goal_of(job)
-    return goal.matched(job, event) if isinstance(event, Matched) else goal.unplaceable(job, event)
+    if isinstance(event, Matched):
+        return goal_of(job).matched(job, event)
+    return goal_of(job).unplaceable(job, event) if job.vacancies else (job, ())
 
 
 def _told_by_people_or_time(job: Job, event: StopRequested | Expired | Renewed) -> Decision:
@@ -149,17 +164,15 @@ def _ended(job: Job, event: Ended) -> Decision:
         return job, ()
     outcome = event.outcome
     cut_short = State.STOPPED if execution.stopping else State.FAILED
-    state = cut_short if outcome.exit_code is None else State.COMPLETED
+    state = State.COMPLETED if outcome.error is None else cut_short
     changes = {"state": state, "outcome": outcome, "phase": None, "stopping": False, "modified_at": event.at}
     job = with_execution(job, execution.id, **changes)
     if job.state.final:
         return job, ()
-    if execution.edition != job.edition:
-        # What held the index of the present edition is out of its way.
-        return goal_of(job).freed(job, execution.index, event.at)
     ended = next(one for one in job.executions if one.id == execution.id)
-    job, actions = goal_of(job).ended(job, ended, event.at)
-    if not job.state.final and not job.live:
+    of_before = ended.edition != job.edition
+    job, actions = (goal_of(job).freed if of_before else goal_of(job).ended)(job, ended, event.at)
+    if not job.state.final and not any(one.edition == job.edition for one in job.live):
         job = job.model_copy(update={"state": State.QUEUED})
     return job, actions
 
@@ -173,7 +186,5 @@ def _stop_requested(job: Job, event: StopRequested) -> Decision:
 
 
 def _expired(job: Job, event: Expired) -> Decision:
-    # The log may hold the expiry of an earlier edition, or of a wait that is over.
-    if job.state.final or (event.limit is Limit.QUEUE and not job.vacancies):
-        return job, ()
-    return finished(job, State.FAILED, expiry(job, event))
+    # It may have been that of an earlier edition, or of a wait that was over before this could be told.
+    return finished(job, State.FAILED, expiry(job, event)) if reached(job, event.limit, event.at) else (job, ())

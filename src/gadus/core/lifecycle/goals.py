@@ -10,7 +10,7 @@ from __future__ import annotations
 from gadus.core.job import Action, Execution, Job, Match, Matched, State, Unplaceable
 
 from .changes import finished, of_index, vacate
-from .retries import first_real, may_try_again, pause_after, pause_before_replacing
+from .retries import first_real, lost, may_try_again, pause_after, pause_before_replacing
 
 Decision = tuple[Job, tuple[Action, ...]]
 
@@ -41,9 +41,11 @@ class Goal:
         """These nodes match."""
         return job, ()
 
-    def freed(self, job: Job, index: int, at: float) -> Decision:
+    def freed(self, job: Job, execution: Execution, at: float) -> Decision:
         """An execution of an earlier edition is out of the way."""
-        return vacate(job, index, at) if index < job.spec.count else (job, ())
+        index = execution.index
+        held = index in {one.index for one in job.live}
+        return (job, ()) if held or index >= job.spec.count else vacate(job, index, at)
 
     def ended(self, job: Job, execution: Execution, at: float) -> Decision:
         """An execution of this edition is over."""
@@ -82,7 +84,11 @@ class Service(Goal):
 
 
 class _ByNode(Goal):
-    """One execution on each matching node: its index is the node's number in the order in which they matched."""
+    """
+    One execution on each matching node: its index is the node's number in the order in which they matched.
+
+    That order is another one in each edition, so that here it is the node that an earlier edition holds.
+    """
 
     def begin(self, job: Job, at: float) -> Decision:
         return job, (Match(),)
@@ -91,16 +97,25 @@ class _ByNode(Goal):
         new = tuple(dict.fromkeys(node for node in event.nodes if node not in job.nodes))
         first = len(job.nodes)
         job = job.model_copy(update={"nodes": (*job.nodes, *new)})
-        held = {execution.index for execution in job.live}
+        held = {execution.node for execution in job.live}
         actions: list[Action] = []
         for index, node in enumerate(new, first):
-            if index not in held:
+            if node not in held:
                 job, more = vacate(job, index, event.at, node=node)
                 actions += more
         return job, tuple(actions)
 
-    def freed(self, job: Job, index: int, at: float) -> Decision:
-        return vacate(job, index, at, node=job.nodes[index]) if index < len(job.nodes) else (job, ())
+    def freed(self, job: Job, execution: Execution, at: float) -> Decision:
+        node = execution.node
+        if node not in job.nodes or node in {one.node for one in job.live}:
+            return job, ()
+        return vacate(job, job.nodes.index(node), at, node=node)
+
+    def _nothing_left(self, job: Job) -> bool:
+        """Whether every node has had its execution, and none runs or waits."""
+        present = [one for one in job.executions if one.edition == job.edition]
+        busy = job.vacancies or any(not one.state.final for one in present)
+        return not busy and len({one.index for one in present}) == len(job.nodes)
 
 
 class Ops(_ByNode):
@@ -122,9 +137,12 @@ class Ops(_ByNode):
             pause = pause_after(tries)
             node = job.nodes[execution.index]
             return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause, node=node)
-        if job.live or job.vacancies:
+        if not self._nothing_left(job):
             return job, ()
-        return _end_of_all(job)
+        if first := _first_that_failed(job):
+            error = first_real(of_index(job, first.index))
+            return finished(job, State.FAILED, f"node {first.node}: {error.message}")
+        return finished(job, State.COMPLETED, "")
 
     def unplaceable(self, job: Job, event: Unplaceable) -> Decision:
         return finished(job, State.FAILED, _with_the_first_error(job, event.message))
@@ -140,8 +158,11 @@ class Daemon(_ByNode):
         outcome = execution.outcome
         if outcome is None or outcome.error is None or outcome.can_retry:
             return _replace(job, execution, at, node=job.nodes[execution.index])
-        job = job.model_copy(update={"message": f"node {execution.node}: {outcome.error.message}"})
-        return (job, ()) if job.live or job.vacancies else finished(job, State.FAILED, outcome.error.message)
+        if not self._nothing_left(job):
+            return job.model_copy(update={"message": f"node {execution.node}: {outcome.error.message}"}), ()
+        first = _first_that_failed(job) or execution
+        error = first_real([first])
+        return finished(job, State.FAILED, f"node {first.node}: {error.message}")
 
     def unplaceable(self, job: Job, event: Unplaceable) -> Decision:
         return job.model_copy(update={"message": event.message}), ()
@@ -164,13 +185,11 @@ def _replace(job: Job, execution: Execution, at: float, node: str = "") -> Decis
     return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause, node=node)
 
 
-def _end_of_all(job: Job) -> Decision:
-    """An ops job whose last execution is over."""
-    for index in range(len(job.nodes)):
-        tries = of_index(job, index)
-        if tries and tries[-1].state is not State.COMPLETED:
-            return finished(job, State.FAILED, f"node {tries[-1].node}: {first_real(tries).message}")
-    return finished(job, State.COMPLETED, "")
+def _first_that_failed(job: Job) -> Execution | None:
+    """Of the last executions on all nodes, the one that failed first: rather one that met an error than one that was lost."""
+    last = {one.index: one for one in job.executions if one.edition == job.edition}
+    failed = [one for one in last.values() if one.state is not State.COMPLETED]
+    return min(failed, key=lambda one: (lost(one), one.modified_at), default=None)
 
 
 def _with_the_first_error(job: Job, message: str) -> str:

@@ -18,6 +18,11 @@ def due(job: Job, at: float) -> Limit | None:
     return min(((when, limit) for when, limit in _limits(job) if when <= at), default=(0.0, None))[1]
 
 
+def reached(job: Job, limit: Limit, at: float) -> bool:
+    """Whether the job has come to this limit at the time `at`."""
+    return any(one is limit and when <= at for when, one in _limits(job))
+
+
 def expiry(job: Job, event: Expired) -> str:
     """What people are told of a job that ran into a limit."""
     timeouts = job.spec.task.timeouts
