@@ -13,7 +13,8 @@ import uvloop
 from pydantic import BaseModel
 
 from gadus.backends import inline, local
-from gadus.backends.machine import this_machine
+from gadus.backends.hardware import this_machine
+from gadus.backends.selection import refusal
 from gadus.claim import held, living, sweep
 from gadus.core.capacity import Amounts
 from gadus.core.check import check
@@ -41,8 +42,6 @@ from . import plugins
 from .config import Settings
 from .contracts import Engine, Reporter, Source
 
-_JOB_DEFAULTS = Amounts(cpu_cores=0.5, memory_bytes=512_000_000)
-"""What an execution is taken to need that does not say."""
 _SHAPES_KEPT = 10_000
 
 
@@ -166,20 +165,30 @@ class Parts:
 
     @cached_property
     def _node(self) -> Node:
-        return this_machine(self._settings.data_dir)
+        return this_machine(self._settings)
+
+    @property
+    def _defaults(self) -> Amounts:
+        # Who says nothing must fit the smallest machine, too.
+        return self._settings.job_defaults.at_most(self._node.most_for_one)
 
     def needs_of(self, spec: JobSpec) -> Needs:
         """What an execution of the job is taken to need, if it does not say."""
-        return needs_of(spec, _JOB_DEFAULTS)
+        return needs_of(spec, self._defaults)
 
     @lru_cache(maxsize=_SHAPES_KEPT)  # noqa: B019 - there is one of these as long as there is the process
     def needs_from(self, text: str) -> Needs:
         """Needs as the store has them, with the same defaults."""
-        return Needs.from_json(text).with_defaults(_JOB_DEFAULTS)
+        return Needs.from_json(text).with_defaults(self._defaults)
 
     async def refusal(self, job: Job, node: Node) -> str:
         """Why the policy of this installation is against a job; empty when it is not."""
-        return ""
+        policy, needs = self._settings.policy, self.needs_of(job.spec)
+        local_inputs = False
+        if policy.local_data_only:
+            plan = await self.plan(job.spec, Placing(), (), lambda _objects, _size_bytes: None)
+            local_inputs = all(one.pin for one in plan.inputs) and not plan.to_fetch.objects
+        return await refusal(policy, job.spec.model_dump_json(by_alias=True).encode(), needs, local_inputs)
 
     async def clean_up(self) -> None:
         """End and remove what belongs to executions whose process is gone."""

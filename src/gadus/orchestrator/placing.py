@@ -56,6 +56,7 @@ class Placing:
         self._waiting = Waiting()
         self._paused: dict[str, asyncio.TimerHandle] = {}
         self._taken: dict[str, tuple[str, Amounts]] = {}
+        self._taken_of: dict[str, Amounts] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, dict[str, str]] = {}
         self._kicked = asyncio.Event()
@@ -103,11 +104,14 @@ class Placing:
 
     def took(self, job: Job, execution: Execution) -> None:
         """The execution holds its room, from now or since before."""
-        self._taken.setdefault(execution.id, (execution.node, self._needs_of(job.spec).amounts))
+        self._take(execution.id, execution.node, self._needs_of(job.spec).amounts)
 
     def released(self, execution_id: str) -> None:
         """Its room is free."""
-        if self._taken.pop(execution_id, None) is not None:
+        taken = self._taken.pop(execution_id, None)
+        if taken is not None:
+            node_id, amounts = taken
+            self._taken_of[node_id] -= amounts
             self.kick()
 
     def kick(self) -> None:
@@ -129,11 +133,7 @@ class Placing:
 
     def free(self, nodes: Sequence[Node]) -> Mapping[str, Amounts]:
         """What is left on each node."""
-        free = {node.id: node.total for node in nodes}
-        for node_id, amounts in self._taken.values():
-            if node_id in free:
-                free[node_id] -= amounts
-        return free
+        return {node.id: node.total - self._taken_of.get(node.id, Amounts()) for node in nodes}
 
     def nodes(self) -> Sequence[tuple[Node, Amounts, int]]:
         """Each node, what is free of it, and how many executions hold room there."""
@@ -152,6 +152,11 @@ class Placing:
             self._kicked.clear()
             self._place_all_that_fit()
 
+    def _take(self, execution_id: str, node_id: str, amounts: Amounts) -> None:
+        if execution_id not in self._taken:
+            self._taken[execution_id] = (node_id, amounts)
+            self._taken_of[node_id] = self._taken_of.get(node_id, Amounts()) + amounts
+
     def _place_all_that_fit(self) -> None:
         nodes = self._backend.nodes()
         while len(self._waiting):
@@ -160,7 +165,7 @@ class Placing:
                 return
             entry, node_id = found
             self._waiting.remove(entry.execution_id)
-            self._taken[entry.execution_id] = (node_id, entry.needs.amounts)
+            self._take(entry.execution_id, node_id, entry.needs.amounts)
             node = next(node for node in nodes if node.id == node_id)
             self._aside(entry.execution_id, self._place(entry, node))
 
