@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from gadus.contracts import Backend
@@ -24,6 +25,7 @@ _LOOK_AGAIN_SECONDS = 1.0
 """How often who waits is looked at without a cause: patience ends by itself."""
 _LONGEST_PAUSE_SECONDS = 300.0
 _STORE_PAUSE_SECONDS = 1.0
+_REFUSED_PAUSE_SECONDS = 60.0
 
 
 class Jobs(Protocol):
@@ -177,6 +179,7 @@ class Placing:
                 await self._refuse(entry, node, reason)
                 return
             await self._jobs.happened(entry.job_id, Placed(at=time.time(), execution_id=entry.execution_id, node=node.id))
+            self._refused.pop(entry.job_id, None)
         except (Conflict, Rejected):
             # It waits no longer: stopped, or another server was quicker.
             self.released(entry.execution_id)
@@ -188,10 +191,18 @@ class Placing:
     async def _refuse(self, entry: Entry, node: Node, reason: str) -> None:
         """The node's own policy is against it: it waits on for others, if there are any."""
         assert self._jobs is not None
-        refused = self._refused.setdefault(entry.job_id, {})
-        refused[node.id] = reason
-        job = self._jobs.job(entry.job_id)
-        await self._jobs.unplaceable(entry.job_id, self.why_it_waits(job))
+        self._refused.setdefault(entry.job_id, {})[node.id] = reason
+        turned_away = replace(entry, but_not=entry.but_not | {node.id})
+        self._under_way.pop(entry.execution_id, None)
+        if not all(self._never(one, turned_away) for one in self._backend.nodes()):
+            self.enter(turned_away)
+            return
+        await self._jobs.unplaceable(entry.job_id, self.why_it_waits(self._jobs.job(entry.job_id)))
+        if any(vacancy.id == entry.execution_id for vacancy in self._jobs.job(entry.job_id).vacancies):
+            # It has time to wait: what refused it now may take it later.
+            self.enter(replace(entry, but_not=frozenset()), not_before=time.time() + _REFUSED_PAUSE_SECONDS)
+        else:
+            del self._refused[entry.job_id]
 
     def _pause_is_over(self, entry: Entry) -> None:
         self._paused.pop(entry.execution_id, None)
@@ -205,7 +216,9 @@ class Placing:
         self.kick()
 
     def _never(self, node: Node, entry: Entry) -> bool:
-        return bool(entry.only_node and entry.only_node != node.id) or bool(reasons_against(node, entry.needs))
+        if node.id in entry.but_not or (entry.only_node and entry.only_node != node.id):
+            return True
+        return bool(reasons_against(node, entry.needs))
 
     def _tell_unplaceable(self, entry: Entry, nodes: Sequence[Node]) -> None:
         assert self._jobs is not None
