@@ -116,7 +116,8 @@ class Model:
         if self.type == "daemon" or (self.type != "ops" and self.queue_seconds):
             self.message = why
             return
-        tries = sorted((one for part in self.parts for one in part.tries), key=lambda one: one.began)
+        waiting = [part.tries if self.bounded else part.tries[-1:] for part in self.parts if part.waits]
+        tries = sorted((one for part in waiting for one in part), key=lambda one: one.began)
         before = Part(tries=tries).errors
         self._end("failed", f"{before[0]}; it could not be tried again: {why}" if before else why)
 

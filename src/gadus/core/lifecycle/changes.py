@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from gadus.core.job import Action, Execution, Job, Place, State, Stop, Vacancy, Withdraw
@@ -24,7 +25,21 @@ def vacate(
         since=at,
         not_before=at + pause_seconds if pause_seconds else 0.0,
     )
-    return job.model_copy(update={"vacancies": (*job.vacancies, vacancy)}), (Place(vacancy=vacancy),)
+    return _with_vacancies(job, [vacancy])
+
+
+def vacate_all(job: Job, indexes: Mapping[int, str], at: float) -> tuple[Job, tuple[Action, ...]]:
+    """The job with the first executions of many indexes that wait, each for the node named or, where that is empty, for any."""
+    vacancies = [
+        Vacancy(id=execution_id(job.id, index, 0, job.edition), index=index, attempt=0, node=node, since=at)
+        for index, node in indexes.items()
+    ]
+    return _with_vacancies(job, vacancies)
+
+
+def _with_vacancies(job: Job, new: Sequence[Vacancy]) -> tuple[Job, tuple[Action, ...]]:
+    places = tuple(Place(vacancy=vacancy) for vacancy in new)
+    return job.model_copy(update={"vacancies": (*job.vacancies, *new)}), places
 
 
 def finished(job: Job, state: State, message: str) -> tuple[Job, tuple[Action, ...]]:
@@ -36,13 +51,23 @@ def finished(job: Job, state: State, message: str) -> tuple[Job, tuple[Action, .
     return job.model_copy(update=changes), (*withdrawn, *stops)
 
 
-def with_execution(job: Job, wanted: str, **changes: object) -> Job:
-    """The job with one execution changed; one that already ended stays as it is."""
-    executions = tuple(
-        execution.model_copy(update=changes) if execution.id == wanted and not execution.state.final else execution
-        for execution in job.executions
-    )
-    return job.model_copy(update={"executions": executions})
+def live_execution(job: Job, wanted: str) -> Execution | None:
+    """The execution with this id, if there is one that has not ended."""
+    # From the newest on, here and below: a job may have 100,000 executions, and those that run are the last ones.
+    execution = next((one for one in reversed(job.executions) if one.id == wanted), None)
+    return execution if execution is not None and execution.outcome is None else None
+
+
+def runs(job: Job) -> bool:
+    """Whether an execution of the present edition runs."""
+    return any(one.outcome is None and one.edition == job.edition for one in reversed(job.executions))
+
+
+def with_execution(job: Job, changed: Execution) -> Job:
+    """The job with this execution in the place of the one with its id."""
+    before = job.executions
+    place = next(place for place in range(len(before) - 1, -1, -1) if before[place].id == changed.id)
+    return job.model_copy(update={"executions": (*before[:place], changed, *before[place + 1 :])})
 
 
 def of_index(job: Job, index: int) -> tuple[Execution, ...]:

@@ -26,7 +26,7 @@ from gadus.core.job import (
     Watch,
 )
 
-from .changes import execution_id, finished, with_execution
+from .changes import execution_id, finished, live_execution, runs, with_execution
 from .goals import goal_of
 from .limits import expiry, reached
 
@@ -100,9 +100,10 @@ def _renewed(job: Job, event: Renewed) -> Decision:
 
 
 def _placed(job: Job, event: Placed) -> Decision:
-    vacancy = next((one for one in job.vacancies if one.id == event.execution_id), None)
-    if vacancy is None:
+    place = next((place for place, one in enumerate(job.vacancies) if one.id == event.execution_id), None)
+    if place is None:
         raise Conflict(f"execution {event.execution_id} of job {job.id} does not wait for a place (any more)")
+    vacancy = job.vacancies[place]
     if vacancy.node not in ("", event.node):
         raise Bug(f"execution {vacancy.id} of job {job.id} is for node {vacancy.node}, not for {event.node}")
     execution = Execution(
@@ -117,7 +118,7 @@ def _placed(job: Job, event: Placed) -> Decision:
     changes = {
         "state": State.RUNNING,
         "message": "",
-        "vacancies": tuple(one for one in job.vacancies if one is not vacancy),
+        "vacancies": (*job.vacancies[:place], *job.vacancies[place + 1 :]),
         "executions": (*job.executions, execution),
     }
     return job.model_copy(update=changes), (Watch(execution_id=execution.id),)
@@ -125,11 +126,11 @@ def _placed(job: Job, event: Placed) -> Decision:
 
 def _phase_entered(job: Job, event: PhaseEntered) -> Job:
     order = list(Phase)
-    execution = next((one for one in job.executions if one.id == event.execution_id), None)
+    execution = live_execution(job, event.execution_id)
     if execution is None or (execution.phase and order.index(event.phase) <= order.index(execution.phase)):
         # Who follows an execution anew is told of all its phases again.
         return job
-    return with_execution(job, execution.id, phase=event.phase, modified_at=event.at)
+    return with_execution(job, execution.model_copy(update={"phase": event.phase, "modified_at": event.at}))
 
 
 def _told_of_nodes(job: Job, event: Matched | Unplaceable) -> Decision:
@@ -158,21 +159,21 @@ def _pinned(job: Job, event: Pinned) -> Job:
 
 
 def _ended(job: Job, event: Ended) -> Decision:
-    execution = next((one for one in job.executions if one.id == event.execution_id), None)
-    if execution is None or execution.state.final:
+    execution = live_execution(job, event.execution_id)
+    if execution is None:
         # A second report of one end, or a stranger's: kept in the log, and nothing else.
         return job, ()
     outcome = event.outcome
     cut_short = State.STOPPED if execution.stopping else State.FAILED
     state = State.COMPLETED if outcome.error is None else cut_short
     changes = {"state": state, "outcome": outcome, "phase": None, "stopping": False, "modified_at": event.at}
-    job = with_execution(job, execution.id, **changes)
+    ended = execution.model_copy(update=changes)
+    job = with_execution(job, ended)
     if job.state.final:
         return job, ()
-    ended = next(one for one in job.executions if one.id == execution.id)
     of_before = ended.edition != job.edition
     job, actions = (goal_of(job).freed if of_before else goal_of(job).ended)(job, ended, event.at)
-    if not job.state.final and not any(one.edition == job.edition for one in job.live):
+    if not job.state.final and not runs(job):
         job = job.model_copy(update={"state": State.QUEUED})
     return job, actions
 

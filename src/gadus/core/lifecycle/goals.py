@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gadus.core.job import Action, Execution, Job, Match, Matched, State, Unplaceable
 
-from .changes import finished, of_index, vacate
+from .changes import finished, of_index, runs, vacate, vacate_all
 from .retries import first_real, lost, may_try_again, pause_after, pause_before_replacing
 
 Decision = tuple[Job, tuple[Action, ...]]
@@ -29,13 +29,8 @@ class Goal:
         """A new edition: what is to be placed, beside what still ends of the one before."""
         if job.spec.count == 0:
             return finished(job, State.COMPLETED, "")
-        actions: list[Action] = []
         held = {execution.index for execution in job.live}
-        for index in range(job.spec.count):
-            if index not in held:
-                job, more = vacate(job, index, at)
-                actions += more
-        return job, tuple(actions)
+        return vacate_all(job, {index: "" for index in range(job.spec.count) if index not in held}, at)
 
     def matched(self, job: Job, event: Matched) -> Decision:
         """These nodes match."""
@@ -55,7 +50,17 @@ class Goal:
         """No node could ever run what waits: an end for who has no time to wait, a reason to wait for who has."""
         if job.spec.task.timeouts.queue_timeout:
             return job.model_copy(update={"message": event.message}), ()
-        return finished(job, State.FAILED, _with_the_first_error(job, event.message))
+        return self._failed_in_the_queue(job, event)
+
+    def _failed_in_the_queue(self, job: Job, event: Unplaceable) -> Decision:
+        failed = [one for one in self._tried(job) if one.outcome and one.outcome.error]
+        why = f"{first_real(failed).message}; it could not be tried again: {event.message}" if failed else event.message
+        return finished(job, State.FAILED, why)
+
+    def _tried(self, job: Job) -> list[Execution]:
+        """What was tried, oldest first, of the indexes that wait now."""
+        waiting = {vacancy.index for vacancy in job.vacancies}
+        return [one for one in job.executions if one.edition == job.edition and one.index in waiting]
 
 
 class Batch(Goal):
@@ -64,12 +69,15 @@ class Batch(Goal):
     def ended(self, job: Job, execution: Execution, at: float) -> Decision:
         """Complete with the last index; failed with the first that no retry can help."""
         if execution.state is State.COMPLETED:
-            done = sum(one.state is State.COMPLETED and one.edition == job.edition for one in job.executions)
-            return finished(job, State.COMPLETED, "") if done == job.spec.count else (job, ())
+            return (job, ()) if job.vacancies or runs(job) or self._held(job) else finished(job, State.COMPLETED, "")
         tries = of_index(job, execution.index)
         if may_try_again(tries):
             return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause_after(tries))
         return finished(job, State.FAILED, first_real(tries).message)
+
+    def _held(self, job: Job) -> bool:
+        """Whether an execution of an earlier edition holds one of the indexes."""
+        return any(one.index < job.spec.count for one in job.live)
 
 
 class Service(Goal):
@@ -81,6 +89,11 @@ class Service(Goal):
         if outcome is not None and outcome.error is not None and not outcome.can_retry:
             return finished(job, State.FAILED, outcome.error.message)
         return _replace(job, execution, at)
+
+    def _tried(self, job: Job) -> list[Execution]:
+        """Only the last ones: what was replaced long ago is no reason any more."""
+        last = {one.index: one for one in super()._tried(job)}
+        return sorted(last.values(), key=lambda one: one.created_at)
 
 
 class _ByNode(Goal):
@@ -98,12 +111,7 @@ class _ByNode(Goal):
         first = len(job.nodes)
         job = job.model_copy(update={"nodes": (*job.nodes, *new)})
         held = {execution.node for execution in job.live}
-        actions: list[Action] = []
-        for index, node in enumerate(new, first):
-            if node not in held:
-                job, more = vacate(job, index, event.at, node=node)
-                actions += more
-        return job, tuple(actions)
+        return vacate_all(job, {index: node for index, node in enumerate(new, first) if node not in held}, event.at)
 
     def freed(self, job: Job, execution: Execution, at: float) -> Decision:
         node = execution.node
@@ -114,8 +122,7 @@ class _ByNode(Goal):
     def _nothing_left(self, job: Job) -> bool:
         """Whether every node has had its execution, and none runs or waits."""
         present = [one for one in job.executions if one.edition == job.edition]
-        busy = job.vacancies or any(not one.state.final for one in present)
-        return not busy and len({one.index for one in present}) == len(job.nodes)
+        return not job.vacancies and not runs(job) and len({one.index for one in present}) == len(job.nodes)
 
 
 class Ops(_ByNode):
@@ -145,7 +152,7 @@ class Ops(_ByNode):
         return finished(job, State.COMPLETED, "")
 
     def unplaceable(self, job: Job, event: Unplaceable) -> Decision:
-        return finished(job, State.FAILED, _with_the_first_error(job, event.message))
+        return self._failed_in_the_queue(job, event)
 
 
 class Daemon(_ByNode):
@@ -190,8 +197,3 @@ def _first_that_failed(job: Job) -> Execution | None:
     last = {one.index: one for one in job.executions if one.edition == job.edition}
     failed = [one for one in last.values() if one.state is not State.COMPLETED]
     return min(failed, key=lambda one: (lost(one), one.modified_at), default=None)
-
-
-def _with_the_first_error(job: Job, message: str) -> str:
-    failed = [one for one in job.executions if one.edition == job.edition and one.outcome and one.outcome.error]
-    return f"{first_real(failed).message}; it could not be tried again: {message}" if failed else message
