@@ -16,7 +16,7 @@ def main() -> None:
     data_dir, descriptor = sys.argv[1:]
     settings = settings_from(data_dir=data_dir)
     parts = Parts(settings)
-    parts.import_all()
+    parts.make_all()
 
     def become_shim(execution_id: str) -> None:
         live(settings.shims_dir, execution_id, parts.execute, new_event_loop, parts.fork_ahead)

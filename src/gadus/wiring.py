@@ -148,19 +148,20 @@ class Parts:
             return one
         return one.model_copy(update={"source": _canonical(one.source, params)})
 
-    def import_all(self) -> None:
-        """Make every engine and source, so that a fork of this process finds them made."""
+    def make_all(self) -> None:
+        """Make everything, so that a fork of this process finds it made."""
         for name in plugins.names("engines"):
             self.engine(name)[0].ahead(fork=False)
         for name in plugins.names("storage"):
             self.source(name)
+        _ = self._runner
 
     def fork_ahead(self, job: Job) -> None:
         """Get ready for the one program of this process."""
         self.engine(job.spec.task.engine.type)[0].ahead(fork=True)
 
     def nodes(self) -> Sequence[Node]:
-        """This machine."""
+        """The only node: this machine."""
         return [self._node]
 
     @cached_property
@@ -181,7 +182,7 @@ class Parts:
         """Needs as the store has them, with the same defaults."""
         return Needs.from_json(text).with_defaults(self._defaults)
 
-    async def refusal(self, job: Job, node: Node) -> str:
+    async def refusal(self, job: Job, _node: Node) -> str:
         """Why the policy of this installation is against a job; empty when it is not."""
         policy, needs = self._settings.policy, self.needs_of(job.spec)
         local_inputs = False

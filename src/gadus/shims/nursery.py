@@ -17,9 +17,9 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-from .identity import identity_of
+from .identity import Identity, identity_of
 
 LONGEST_MESSAGE_BYTES = 4096
 
@@ -28,57 +28,121 @@ def serve(asking: socket.socket, become_shim: Callable[[str], None]) -> None:
     """
     Fork for each execution id that comes in, and answer which process that is; `become_shim` is called in it.
 
-    Returns when the other side has closed `asking` and every shim has ended.
+    One process is forked ahead, so that the next execution need not wait for its fork. Returns when the other side has closed
+    `asking` and every shim has ended.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    woken = _on_child_end()
     # What is here now stays: collecting it would copy every page of it in every shim.
     gc.collect()
     gc.freeze()
-    shims = 0
-    open_ = True
-    while open_ or shims:
-        watched: list[int | socket.socket] = [woken, asking] if open_ else [woken]
-        ready, _, _ = select.select(watched, [], [])
-        if woken in ready:
-            with suppress(BlockingIOError):
-                os.read(woken, LONGEST_MESSAGE_BYTES)
-            shims -= _ended()
-        if asking in ready:
-            request = asking.recv(LONGEST_MESSAGE_BYTES)
-            open_ = bool(request)
-            if not open_:
-                _let_go_of_output()
-            if request:
-                shims += _fork(asking, woken, request.decode(), become_shim)
+    _Nursery(asking, become_shim).serve()
 
 
-def _fork(asking: socket.socket, woken: int, execution_id: str, become_shim: Callable[[str], None]) -> int:
-    """Make one shim and say which it is; the number of shims made."""
-    try:
-        pid = os.fork()
-    except OSError as exc:
-        _answer(asking, {"id": execution_id, "error": str(exc)})
-        return 0
-    if pid:
+@dataclass(frozen=True, slots=True)
+class _Spare:
+    """A process that waits to be told, through `telling`, which execution it is the shim of."""
+
+    identity: Identity
+    telling: int
+
+
+class _Nursery:
+    def __init__(self, asking: socket.socket, become_shim: Callable[[str], None]) -> None:
+        self._asking = asking
+        self._become_shim = become_shim
+        self._woken = _on_child_end()
+        self._spare: _Spare | None = None
+        self._children = 0
+
+    def serve(self) -> None:
+        open_ = True
+        while open_ or self._children:
+            watched: list[int | socket.socket] = [self._woken, self._asking] if open_ else [self._woken]
+            # Who asks comes first; the next process is forked while nobody does.
+            lonely = open_ and self._spare is None
+            ready, _, _ = select.select(watched, [], [], 0 if lonely else None)
+            if not ready:
+                self._fork_spare()
+            if self._woken in ready:
+                with suppress(BlockingIOError):
+                    os.read(self._woken, LONGEST_MESSAGE_BYTES)
+                self._children -= _ended()
+            if self._asking in ready:
+                request = self._asking.recv(LONGEST_MESSAGE_BYTES)
+                open_ = bool(request)
+                if open_:
+                    self._answer(request)
+                else:
+                    self._close()
+
+    def _answer(self, execution_id: bytes) -> None:
+        """Make one shim, and say which process it is."""
+        for _ in range(2):
+            spare = self._spare or self._fork_spare()
+            self._spare = None
+            if spare is None:
+                break
+            try:
+                os.write(spare.telling, execution_id)
+            except BrokenPipeError:
+                # Somebody killed it as it waited.
+                continue
+            finally:
+                os.close(spare.telling)
+            self._say({"id": execution_id.decode(), **asdict(spare.identity)})
+            return
+        self._say({"id": execution_id.decode(), "error": "no process can be forked"})
+
+    def _fork_spare(self) -> _Spare | None:
+        told, telling = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(told)
+            os.close(telling)
+            # Rather wait for the next who asks than try it again at once.
+            select.select([self._asking], [], [], 1.0)
+            return None
+        if not pid:
+            os.close(telling)
+            self._be_a_shim(told)
+        os.close(told)
+        self._children += 1
         # Nobody has taken note of its end yet, so the number is still its own.
         identity = identity_of(pid)
-        _answer(asking, {"id": execution_id, **(asdict(identity) if identity else {"error": "it ended at once"})})
-        return 1
-    status = 1
-    try:
-        asking.close()
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.close(woken)
-        become_shim(execution_id)
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-            sys.stderr.flush()
-        # Nothing of the nursery is to be tidied up here, and threads may be left.
-        os._exit(status)
+        assert identity is not None
+        self._spare = _Spare(identity, telling)
+        return self._spare
+
+    def _be_a_shim(self, told: int) -> None:
+        status = 1
+        try:
+            self._asking.close()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(self._woken)
+            execution_id = os.read(told, LONGEST_MESSAGE_BYTES).decode()
+            os.close(told)
+            if execution_id:
+                self._become_shim(execution_id)
+            status = 0
+        finally:
+            if status:
+                traceback.print_exc()
+                sys.stderr.flush()
+            # Nothing of the nursery is to be tidied up here, and threads may be left.
+            os._exit(status)
+
+    def _close(self) -> None:
+        _let_go_of_output()
+        if self._spare is not None:
+            os.close(self._spare.telling)
+            self._spare = None
+
+    def _say(self, answer: dict[str, object]) -> None:
+        # Who asked may be gone by now.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._asking.send(json.dumps(answer).encode())
 
 
 def _let_go_of_output() -> None:
@@ -87,12 +151,6 @@ def _let_go_of_output() -> None:
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
     os.close(nothing)
-
-
-def _answer(asking: socket.socket, answer: dict[str, object]) -> None:
-    # Who asked may be gone by now.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        asking.send(json.dumps(answer).encode())
 
 
 def _on_child_end() -> int:

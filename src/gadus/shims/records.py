@@ -125,8 +125,9 @@ class Records:
             return None
 
     def forget(self) -> None:
-        """Remove the directory."""
+        """Remove everything of it."""
         shutil.rmtree(self.root, ignore_errors=True)
+        self.root.with_name(self.root.name + ".lock").unlink(missing_ok=True)
 
     @property
     def _order(self) -> Path:

@@ -52,7 +52,9 @@ def live(
             except Exception as error:
                 _end(records, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
                 raise
-        _end(records, outcome)
+            _end(records, outcome)
+            # The process ends here: it need not take apart what it was made of.
+            os._exit(0)
 
 
 async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal: Reporter) -> Outcome:
