@@ -42,7 +42,7 @@ from gadus.core.job import (
 from gadus.core.lifecycle import decide
 from gadus.core.spec import JobSpec
 
-SEQUENCES = int(os.environ.get("GADUS_TEST_SEQUENCES", "250"))
+SEQUENCES = int(os.environ.get("GADUS_TEST_SEQUENCES", "400"))
 TYPES = ("batch", "service", "ops", "daemon")
 ENDS = ("exit", "exit", "again", "again", "never", "lost")
 PICK = st.integers(0, 7)
@@ -258,4 +258,4 @@ def outcome_of(how: str, code: int, error: str) -> Outcome:
 Lifecycle.TestCase.settings = settings(
     max_examples=SEQUENCES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestLifecycleModel = Lifecycle.TestCase
+TestLifecycleModel = pytest.mark.timeout(60 + SEQUENCES // 5)(Lifecycle.TestCase)
