@@ -49,7 +49,9 @@ async def stage(wish: argparse.Namespace, pins: Sequence[Pin] = ()) -> StagedInp
 def _job(wanted: InputSource, pins: Sequence[Pin]) -> Job:
     task = Task(name="main", engine=SpecConfig(type="docker"), input_sources=(wanted,))
     now = time.time()
-    return Job(id="j", spec=JobSpec(type="batch", tasks=(task,)), created_at=now, begun_at=now, modified_at=now, pins=tuple(pins))
+    return Job(
+        id="j", spec=JobSpec(type="batch", tasks=(task,)), created_at=now, begun_at=now, modified_at=now, pins=tuple(pins)
+    )
 
 
 def wish_from(arguments: Sequence[str]) -> argparse.Namespace:

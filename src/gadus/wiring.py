@@ -22,8 +22,8 @@ from gadus.core.errors import EngineUnavailable, InvalidSpec
 from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.jobfile.decode import decode_params
 from gadus.core.lifecycle import deadline
+from gadus.core.nodes import Gpu, Needs, Node, needs_of
 from gadus.core.partition import InputParams
-from gadus.core.placement import Needs, Node, needs_of
 from gadus.core.plan import Placing, Plan
 from gadus.core.spec import InputSource, JobSpec, SpecConfig
 from gadus.manifests import Manifests
@@ -49,7 +49,7 @@ _SHAPES_KEPT = 10_000
 def open_service(settings: Settings) -> Iterator[Service]:
     """The service of this data directory, in this process."""
     parts = Parts(settings)
-    with open_store(settings.store_path, needs=_needs_text, deadline=deadline) as store:
+    with open_store(settings.jobs_at, needs=_needs_text, deadline=deadline) as store:
         yield _service(settings, parts, store)
 
 
@@ -58,7 +58,7 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service
     """A server that drives the jobs of this data directory while the block lasts, and the service for its readers."""
     parts = Parts(settings)
     command = (sys.executable, "-P", "-m", "gadus.nursery", str(settings.data_dir))
-    with closing(Nursery(command)) as nursery, open_store(settings.store_path, needs=_needs_text, deadline=deadline) as store:
+    with closing(Nursery(command)) as nursery, open_store(settings.jobs_at, needs=_needs_text, deadline=deadline) as store:
         backend = local.Backend(parts.nodes, settings.shims_dir, nursery, parts.clean_up, parts.forget_job)
         with Writer(store) as writer:
             server = Server(store, writer, backend, parts.needs_of, parts.needs_from, parts.refusal, parts.checked, Unwatched())
@@ -164,6 +164,10 @@ class Parts:
         """The only node: this machine."""
         return [self._node]
 
+    def _gpus(self, numbers: Sequence[int]) -> Sequence[Gpu]:
+        # Looking for devices takes a while: only who has some asks.
+        return [device for device in self._node.gpu_devices if device.index in numbers] if numbers else ()
+
     @cached_property
     def _node(self) -> Node:
         return this_machine(self._settings)
@@ -204,7 +208,8 @@ class Parts:
 
     @cached_property
     def _runner(self) -> Runner:
-        return Runner(self._settings, Stage(self._cache, self._manifests, self._shared_pins, self.source), self.engine)
+        stage = Stage(self._cache, self._manifests, self._shared_pins, self.source)
+        return Runner(self._settings, stage, self.engine, self._gpus)
 
     @cached_property
     def _cache(self) -> Cache:

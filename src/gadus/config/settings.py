@@ -126,5 +126,10 @@ class Settings:
         return self.executions_dir / execution_id / "results"
 
     @property
+    def jobs_at(self) -> Path | str:
+        """Where the jobs are: a file, or the URL of a database."""
+        return self.store or self.store_path
+
+    @property
     def store_path(self) -> Path:
         return self.data_dir / "gadus.db"

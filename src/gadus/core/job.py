@@ -85,7 +85,8 @@ class Execution(Record):
     """
     One try to run the job's task, for one partition index, on one node.
 
-    It is live until it has ended; `stopping` when it was told to end and has not yet; `edition` is the job's that it is of.
+    `gpus` are the numbers of the node's devices that are its own. It is live until it has ended; `stopping` when it was told to
+    end and has not yet; `edition` is the job's that it is of.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Execution(Record):
     edition: int = 1
     attempt: int = 0
     state: State = State.RUNNING
+    gpus: tuple[int, ...] = ()
     phase: Phase | None = None
     stopping: bool = False
     outcome: Outcome | None = None
@@ -183,12 +185,13 @@ class Unplaceable(Record):
 
 
 class Placed(Record):
-    """An execution was given to a node, which has not begun it yet."""
+    """An execution was given to a node, and to these devices of it; it has not begun yet."""
 
     kind: Literal["placed"] = "placed"
     at: float
     execution_id: str
     node: str
+    gpus: tuple[int, ...] = ()
 
 
 class Pinned(Record):

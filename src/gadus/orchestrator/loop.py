@@ -110,7 +110,7 @@ class Loop:
         raise Bug(f"job {job_id} was changed by others {_APPENDS_TRIED} times in a row")
 
     async def happened_for_sure(self, job_id: str, *events: Event) -> Job:
-        """As `happened`, and waits for a store that is out of order: what is told here has happened, whether it is kept or not."""
+        """As `happened`, and waits for a store that is out of order: it has happened, whether it can be kept now or not."""
         for attempt in range(1 << 30):
             try:
                 return await self.happened(job_id, *events)
@@ -261,7 +261,7 @@ class Loop:
         task.add_done_callback(self.report)
 
     def report(self, task: asyncio.Task[None]) -> None:
-        """Look at a background task that is over: a defect of ours is one of the whole loop, and who runs it must hear of it."""
+        """Look at a background task that is over: a defect of ours there is one of the whole loop, and its owner must know."""
         if task.cancelled() or task.exception() is None:
             return
         if not self.failure.done():

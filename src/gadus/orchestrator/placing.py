@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
@@ -47,6 +47,14 @@ class Jobs(Protocol):
         """See `Loop.report`."""
 
 
+class _Taken(NamedTuple):
+    """What an execution holds of a node: of its GPUs these, by number."""
+
+    node_id: str
+    amounts: Amounts
+    gpus: tuple[int, ...]
+
+
 class Placing:
     """The queue of one process, and the room on the nodes of its backend."""
 
@@ -57,7 +65,7 @@ class Placing:
         self._jobs: Jobs | None = None
         self._waiting = Waiting()
         self._paused: dict[str, asyncio.TimerHandle] = {}
-        self._taken: dict[str, tuple[str, Amounts]] = {}
+        self._taken: dict[str, _Taken] = {}
         self._taken_of: dict[str, Amounts] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, dict[str, str]] = {}
@@ -106,14 +114,13 @@ class Placing:
 
     def took(self, job: Job, execution: Execution) -> None:
         """The execution holds its room, from now or since before."""
-        self._take(execution.id, execution.node, self._needs_of(job.spec).amounts)
+        self._take(execution.id, _Taken(execution.node, self._needs_of(job.spec).amounts, execution.gpus))
 
     def released(self, execution_id: str) -> None:
         """Its room is free."""
         taken = self._taken.pop(execution_id, None)
         if taken is not None:
-            node_id, amounts = taken
-            self._taken_of[node_id] -= amounts
+            self._taken_of[taken.node_id] -= taken.amounts
             self.kick()
 
     def kick(self) -> None:
@@ -140,7 +147,7 @@ class Placing:
     def nodes(self) -> Sequence[tuple[Node, Amounts, int]]:
         """Each node, what is free of it, and how many executions hold room there."""
         nodes = self._backend.nodes()
-        free, running = self.free(nodes), Counter(node_id for node_id, _ in self._taken.values())
+        free, running = self.free(nodes), Counter(taken.node_id for taken in self._taken.values())
         return [(node, free[node.id], running[node.id]) for node in nodes]
 
     async def run(self) -> None:
@@ -154,10 +161,17 @@ class Placing:
             self._kicked.clear()
             self._place_all_that_fit()
 
-    def _take(self, execution_id: str, node_id: str, amounts: Amounts) -> None:
+    def _take(self, execution_id: str, taken: _Taken) -> None:
         if execution_id not in self._taken:
-            self._taken[execution_id] = (node_id, amounts)
-            self._taken_of[node_id] = self._taken_of.get(node_id, Amounts()) + amounts
+            self._taken[execution_id] = taken
+            self._taken_of[taken.node_id] = self._taken_of.get(taken.node_id, Amounts()) + taken.amounts
+
+    def _free_gpus(self, node: Node) -> tuple[int, ...]:
+        """The numbers of the devices that nobody has."""
+        if not node.gpu_devices:
+            return ()
+        held = {number for taken in self._taken.values() if taken.node_id == node.id for number in taken.gpus}
+        return tuple(device.index for device in node.gpu_devices if device.index not in held)
 
     def _place_all_that_fit(self) -> None:
         nodes = self._backend.nodes()
@@ -167,8 +181,9 @@ class Placing:
                 return
             entry, node_id = found
             self._waiting.remove(entry.execution_id)
-            self._take(entry.execution_id, node_id, entry.needs.amounts)
             node = next(node for node in nodes if node.id == node_id)
+            gpus = self._free_gpus(node)[: entry.needs.amounts.gpus]
+            self._take(entry.execution_id, _Taken(node_id, entry.needs.amounts, gpus))
             self._aside(entry.execution_id, self._place(entry, node))
 
     async def _place(self, entry: Entry, node: Node) -> None:
@@ -178,7 +193,7 @@ class Placing:
                 self.released(entry.execution_id)
                 await self._refuse(entry, node, reason)
                 return
-            await self._jobs.happened(entry.job_id, Placed(at=time.time(), execution_id=entry.execution_id, node=node.id))
+            await self._jobs.happened(entry.job_id, self._placed(entry, node))
             self._refused.pop(entry.job_id, None)
         except (Conflict, Rejected):
             # It waits no longer: stopped, or another server was quicker.
@@ -187,6 +202,10 @@ class Placing:
             self.released(entry.execution_id)
             self._under_way.pop(entry.execution_id, None)
             self.enter(entry, not_before=time.time() + _STORE_PAUSE_SECONDS)
+
+    def _placed(self, entry: Entry, node: Node) -> Placed:
+        gpus = self._taken[entry.execution_id].gpus
+        return Placed(at=time.time(), execution_id=entry.execution_id, node=node.id, gpus=gpus)
 
     async def _refuse(self, entry: Entry, node: Node, reason: str) -> None:
         """The node's own policy is against it: it waits on for others, if there are any."""

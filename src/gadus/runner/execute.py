@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,18 @@ from pydantic import BaseModel
 from gadus.claim import living, sweep
 from gadus.config import Settings
 from gadus.contracts import Engine, Mount, Program, Reporter, Silent
-from gadus.core.errors import GadusError, TimedOut
+from gadus.core.errors import GadusError
 from gadus.core.job import Execution, Failure, Job, Outcome, Phase
-from gadus.core.spec import Task
-from gadus.core.units import format_seconds
+from gadus.core.nodes import Gpu
 
+from .limits import limited, run_within_limits
 from .logs import Logs
 from .receipt import keep_records, receipt
 from .stage import Stage, StagedInput
 from .workplace import Workplace, workplace
 
+FindGpus = Callable[[Sequence[int]], Sequence[Gpu]]
+"""The devices of this machine with these numbers."""
 FindEngine = Callable[[str], tuple[Engine, type[BaseModel]]]
 """The engine for a type name, and the model of its params."""
 
@@ -32,10 +34,11 @@ FindEngine = Callable[[str], tuple[Engine, type[BaseModel]]]
 class Runner:
     """Runs executions on this machine."""
 
-    def __init__(self, settings: Settings, stage: Stage, find_engine: FindEngine) -> None:
+    def __init__(self, settings: Settings, stage: Stage, find_engine: FindEngine, find_gpus: FindGpus) -> None:
         self._settings = settings
         self._stage = stage
         self._find_engine = find_engine
+        self._find_gpus = find_gpus
         self._swept: set[str] = set()
         # What is left after this belongs to processes that live.
         sweep(settings.executions_dir)
@@ -61,22 +64,25 @@ class Runner:
         clock = _Clock()
 
         reporter.phase(Phase.STAGING)
-        ready = await self._make_ready(engine, _program(job, execution, params), job, execution, room, reporter, clock, leases)
+        program = _program(job, execution, params, self._find_gpus(execution.gpus))
+        ready = await self._make_ready(engine, program, job, execution, room, reporter, clock, leases)
 
         reporter.phase(Phase.RUNNING)
         kept = self._settings.results_of(job.id, execution.id)
-        with Logs(room.results, reporter.output) as logs:
+        with Logs(room.results, reporter.output, limit_bytes=self._settings.log_limit_bytes) as logs:
             try:
-                with clock.measure("running"):
-                    exit_code = await _within(task, engine.run(ready.program, logs))
+                async with clock.measuring("running"):
+                    exit_code = await run_within_limits(engine, ready.program, task, logs)
+                logs.close()
             except (GadusError, asyncio.CancelledError):
                 # What it wrote until then helps its author to see why.
-                _keep(execution, room, kept, ready, None, receipt(execution.id, ready.inputs, clock.seconds, logs.cut))
+                logs.close()
+                _keep(execution, room, kept, ready, None, receipt(execution.id, ready.inputs, clock.seconds, logs))
                 raise
 
         reporter.phase(Phase.PUBLISHING)
         # Also after a non-zero exit: the author needs the outputs to see why.
-        told = receipt(execution.id, ready.inputs, clock.seconds, logs.cut)
+        told = receipt(execution.id, ready.inputs, clock.seconds, logs)
         _keep(execution, room, kept, ready, exit_code, told)
         return Outcome(exit_code=exit_code, receipt=told)
 
@@ -92,10 +98,11 @@ class Runner:
         leases: ExitStack,
     ) -> _Ready:
         """Stage the inputs and prepare the engine, side by side."""
-        task = job.spec.task
+        task, phases = job.spec.task, self._settings.phases
 
         async def prepare() -> Program:
-            with clock.measure("preparing"):
+            limit = limited("preparing the program", phases.preparing_seconds, "GADUS_PREPARING_TIMEOUT")
+            async with limit, clock.measuring("preparing"):
                 await self._sweep(engine, task.engine.name)
                 needed = engine.program_inputs(program.params, task)
                 files = await self._stage.stage(job, execution, needed, room.inputs, _EngineOnly(reporter), leases)
@@ -105,7 +112,8 @@ class Runner:
                 return named
 
         async def stage() -> list[StagedInput]:
-            with clock.measure("staging"):
+            limit = limited("staging the inputs", phases.staging_seconds, "GADUS_STAGING_TIMEOUT")
+            async with limit, clock.measuring("staging"):
                 return await self._stage.stage(job, execution, task.input_sources, room.inputs, reporter, leases)
 
         try:
@@ -140,8 +148,8 @@ class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
-    @contextmanager
-    def measure(self, phase: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def measuring(self, phase: str) -> AsyncIterator[None]:
         start = time.monotonic()
         try:
             yield
@@ -157,19 +165,6 @@ class _EngineOnly(Silent):
         self.prepared = reporter.prepared  # type: ignore[method-assign] # passed on as it is
 
 
-async def _within(task: Task, running: Awaitable[int]) -> int:
-    """The exit code, if it comes within the job's execution time-out. Raises TimedOut when everything is gone."""
-    limit = task.timeouts.execution_timeout
-    try:
-        async with asyncio.timeout(limit or None):
-            return await running
-    except TimeoutError as exc:
-        raise TimedOut(
-            f"Execution timed out after {format_seconds(limit)}",
-            hint="Increase the task timeout or allocate more resources",
-        ) from exc
-
-
 def _keep(
     execution: Execution, room: Workplace, into: Path, ready: _Ready, exit_code: int | None, told: Mapping[str, Any]
 ) -> None:
@@ -177,7 +172,7 @@ def _keep(
     room.keep(into, exit_code=exit_code, receipt=told)
 
 
-def _program(job: Job, execution: Execution, params: BaseModel) -> Program:
+def _program(job: Job, execution: Execution, params: BaseModel, gpus: Sequence[Gpu]) -> Program:
     task = job.spec.task
     return Program(
         execution_id=execution.id,
@@ -187,6 +182,7 @@ def _program(job: Job, execution: Execution, params: BaseModel) -> Program:
         cpu_cores=task.resources.cpu_cores,
         memory_bytes=task.resources.memory_bytes,
         network=task.network.type,
+        gpus=gpus,
     )
 
 

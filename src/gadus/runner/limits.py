@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from gadus.contracts import STOP_GRACE_SECONDS, Engine, Output, Program
@@ -14,6 +16,19 @@ from .quota import disk_watched
 
 TIMEOUT_GRACE_SECONDS = 10.0
 """A person who stops a job waits for it; nobody waits for a time-out, so the program has time to save what it has."""
+
+
+@asynccontextmanager
+async def limited(what: str, seconds: float, setting: str) -> AsyncIterator[None]:
+    """Cancel the block when it takes longer than `seconds`, 0 is no limit. Raises TimedOut that names the setting."""
+    try:
+        async with asyncio.timeout(seconds or None):
+            yield
+    except TimeoutError as exc:
+        raise TimedOut(
+            f"{what} took longer than {format_seconds(seconds)}",
+            hint=f"this node gives it so long: whoever runs it can give more with {setting}",
+        ) from exc
 
 
 async def run_within_limits(engine: Engine, program: Program, task: Task, output: Output) -> int:

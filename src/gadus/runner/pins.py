@@ -32,7 +32,7 @@ class SharedPins:
         path = self._directory / job.id / name
         async with AsyncExitStack() as stack:
             turn = stack.enter_context(ExitStack())
-            while not turn.enter_context(held(path)):
+            while not turn.enter_context(held(path)):  # noqa: ASYNC110 - the others are processes
                 await asyncio.sleep(_LOOK_SECONDS)
 
             def tell(pin: Pin) -> None:

@@ -18,24 +18,25 @@ from pathlib import Path
 from typing import Any
 
 from .cache import Tree
+from .logs import Logs
 from .stage import StagedInput
 
 OBJECTS_IN_SUMMARY = 20
 """So many objects of each input stand in the receipt itself; the records beside it have them all."""
 
 
-def receipt(
-    execution_id: str, inputs: Sequence[StagedInput], phases: Mapping[str, float], truncated: Sequence[str]
-) -> dict[str, Any]:
+def receipt(execution_id: str, inputs: Sequence[StagedInput], phases: Mapping[str, float], logs: Logs) -> dict[str, Any]:
     """
     The receipt of one execution, JSON-ready.
 
-    `phases` are seconds by name; `truncated` names the streams that were longer than the log limit.
+    `phases` are seconds by name. `truncated` are the bytes left out of each stream of the `logs`, which must be closed, that
+    was longer than the limit; `notes` is what the engine had to say.
     """
     return {
         "inputs": [_input(execution_id, number, one) for number, one in enumerate(inputs)],
         "seconds": {name: round(seconds, 3) for name, seconds in phases.items()},
-        "truncated": list(truncated),
+        "truncated": dict(logs.cut),
+        "notes": logs.notes,
     }
 
 

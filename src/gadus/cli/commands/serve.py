@@ -71,7 +71,8 @@ async def _serve(settings: Settings, listener: Any, where: Path, *, as_json: boo
 async def _until(ended: asyncio.Event, server: Server) -> None:
     """Wait for a signal; raises what is wrong with the driving of jobs itself."""
     waiting = asyncio.ensure_future(ended.wait())
-    await asyncio.wait([waiting, server.failure], return_when=asyncio.FIRST_COMPLETED)
+    both: tuple[asyncio.Future[Any], ...] = (waiting, server.failure)
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if server.failure.done():
         server.failure.result()

@@ -24,7 +24,7 @@ def backup_store(ctx: click.Context, /, *, file: Path, where: str, as_json: bool
 
     A server may go on meanwhile. Results and inputs are files of their own and not part of it.
     """
-    saved = backup(where or settings_of(ctx).store_path, file)
+    saved = backup(where or settings_of(ctx).jobs_at, file)
     if as_json:
         write_document({"file": str(file), "jobs": saved.jobs, "events": saved.events, "bytes": saved.size_bytes}, "json")
         return

@@ -22,7 +22,7 @@ def check_store(ctx: click.Context, /, *, where: str, as_json: bool) -> int:
     A server may go on meanwhile. Exit code 1 if anything is damaged.
     """
     with counting("jobs checked", hidden=as_json) as told:
-        checked = check(where or settings_of(ctx).store_path, told)
+        checked = check(where or settings_of(ctx).jobs_at, told)
     if as_json:
         write_document(_record(checked), "json")
     else:

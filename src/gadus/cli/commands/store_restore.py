@@ -26,7 +26,7 @@ def restore_store(ctx: click.Context, /, *, file: Path, replace: bool, where: st
     No server and no job may use the store meanwhile. FILE may also be the file of a store itself.
     """
     with counting("jobs checked", hidden=as_json) as told:
-        restored = restore(file, where or settings_of(ctx).store_path, replace=replace, told=told)
+        restored = restore(file, where or settings_of(ctx).jobs_at, replace=replace, told=told)
     if as_json:
         write_document({"jobs": restored.jobs, "events": restored.events, "aside": restored.aside}, "json")
         return

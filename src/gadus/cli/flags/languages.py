@@ -17,9 +17,8 @@ from gadus import plugins
 from gadus.core.errors import InvalidSpec
 from gadus.core.jobfile.decode import decode_params
 from gadus.core.problem import clipped, nearest
-from gadus.core.spec import InputSource, ResultPath, SpecConfig
-
 from gadus.core.selector import parse_constraints, parse_labels
+from gadus.core.spec import InputSource, ResultPath, SpecConfig
 
 __all__ = [
     "DEFAULT_TARGET",

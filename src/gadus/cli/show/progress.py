@@ -44,7 +44,7 @@ class ExecutionProgress:
         """Whether every input is known and no byte is missing."""
         return self.inputs_found == self.inputs and self.arrived_bytes >= self.size_bytes - self.cached_bytes
 
-    def phase(self, phase: Phase, *, at: float | None = None) -> None:
+    def phase(self, phase: Phase, *, at: float | None = None) -> None:  # noqa: ARG002 - when is not shown
         self.now = phase
         self.moved()
 

@@ -112,6 +112,7 @@ def _placed(job: Job, event: Placed) -> Decision:
         attempt=vacancy.attempt,
         edition=job.edition,
         node=event.node,
+        gpus=event.gpus,
         created_at=event.at,
         modified_at=event.at,
     )

@@ -18,6 +18,11 @@ from .rows import Deadline, Needs, complete, event_of, vacancies_of
 from .tables import COLUMNS
 
 _ROWS_AT_ONCE = 1000
+# A log of which a sync failed may still have the whole transaction, and would give it back: until something is written over it.
+_REFUSED = (
+    "INSERT INTO store (name, value) VALUES ('refused', '1') "
+    "ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(store.value AS INTEGER) + 1 AS TEXT)"
+)
 
 
 class EventLog:
@@ -44,9 +49,9 @@ class EventLog:
         try:
             with self.database.transaction() as transaction:
                 batch.write(transaction)
-        except StorageUnavailable:
+        except StorageUnavailable as error:
             # A lost answer to a commit is not a lost commit.
-            if not batch.rows or not self._has(batch):
+            if not batch.rows or not self._was_kept(batch, error):
                 raise
         self.database.reached(batch.last_seq)
         return batch.answers
@@ -138,9 +143,16 @@ class EventLog:
         latest = {job_id: seq for seq, job_id in rows}
         return [(seq, job_id) for job_id, seq in latest.items()], rows[-1][0] if rows else after
 
-    def _has(self, batch: Batch) -> bool:
-        with self.database.transaction() as transaction:
-            return batch.is_in(transaction)
+    def _was_kept(self, batch: Batch, error: StorageUnavailable) -> bool:
+        """Whether the batch is there after all. If not, nor will it be after a crash: another commit stands in its place."""
+        try:
+            with self.database.transaction() as transaction:
+                was_kept = batch.is_in(transaction)
+                transaction.run(_REFUSED)
+        except StorageUnavailable:
+            # The first error is the one to show.
+            raise error from error.__cause__
+        return was_kept
 
 
 def _with_vacancies(where: str, rows: Iterator[Row]) -> Iterator[tuple[Row, Vacancy]]:
