@@ -49,7 +49,7 @@ _SHAPES_KEPT = 10_000
 def open_service(settings: Settings) -> Iterator[Service]:
     """The service of this data directory, in this process."""
     parts = Parts(settings)
-    with open_store(settings.jobs_at, needs=_needs_text, deadline=deadline) as store:
+    with store_of(settings) as store:
         yield _service(settings, parts, store)
 
 
@@ -58,12 +58,17 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service
     """A server that drives the jobs of this data directory while the block lasts, and the service for its readers."""
     parts = Parts(settings)
     command = (sys.executable, "-P", "-m", "gadus.nursery", str(settings.data_dir))
-    with closing(Nursery(command)) as nursery, open_store(settings.jobs_at, needs=_needs_text, deadline=deadline) as store:
+    with closing(Nursery(command)) as nursery, store_of(settings) as store:
         backend = local.Backend(parts.nodes, settings.shims_dir, nursery, parts.clean_up, parts.forget_job)
         with Writer(store) as writer:
             server = Server(store, writer, backend, parts.needs_of, parts.needs_from, parts.refusal, parts.checked, Unwatched())
             async with server.running():
                 yield server, _service(settings, parts, store)
+
+
+def store_of(settings: Settings) -> Store:
+    """The store of the jobs, opened."""
+    return open_store(settings.jobs_at, needs=_needs_text, deadline=deadline)
 
 
 def _service(settings: Settings, parts: Parts, store: Store) -> Service:

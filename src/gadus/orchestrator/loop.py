@@ -128,7 +128,7 @@ class Loop:
         self._timers.set(row.job_id, row.deadline)
         for vacancy in row.vacancies:
             entry = Entry(row.job_id, vacancy.id, vacancy.index, needs, row.priority, vacancy.since, vacancy.node)
-            self._placing.enter(entry, not_before=vacancy.not_before)
+            self._placing.enter(entry, not_before=vacancy.not_before, again=True)
 
     def let_go(self, execution_id: str) -> None:
         """End and forget an execution that no job knows."""

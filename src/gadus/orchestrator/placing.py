@@ -94,8 +94,8 @@ class Placing:
             not_before=vacancy.not_before,
         )
 
-    def enter(self, entry: Entry, *, not_before: float = 0.0) -> None:
-        """As `add`, of an entry that was made before."""
+    def enter(self, entry: Entry, *, not_before: float = 0.0, again: bool = False) -> None:
+        """As `add`, of an entry that was made before; `again` when its job knows whether any node could run it."""
         execution_id = entry.execution_id
         if execution_id in self._paused or execution_id in self._under_way or execution_id in self._waiting:
             return
@@ -103,7 +103,7 @@ class Placing:
         if pause > 0:
             self._paused[execution_id] = asyncio.get_running_loop().call_later(pause, self._pause_is_over, entry)
         else:
-            self._enter_now(entry)
+            self._enter_now(entry, again=again)
 
     def withdraw(self, execution_id: str) -> None:
         """It waits no longer. One that is being placed at this moment finds out by itself."""
@@ -227,10 +227,10 @@ class Placing:
         self._paused.pop(entry.execution_id, None)
         self._enter_now(entry)
 
-    def _enter_now(self, entry: Entry) -> None:
+    def _enter_now(self, entry: Entry, *, again: bool = False) -> None:
         self._waiting.add(entry)
         nodes = self._backend.nodes()
-        if all(self._never(node, entry) for node in nodes):
+        if not again and all(self._never(node, entry) for node in nodes):
             self._tell_unplaceable(entry, nodes)
         self.kick()
 
