@@ -5,7 +5,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help demo test check bench bench-quick lock clean
+.PHONY: help demo test check bench bench-quick bench-server faults lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -28,6 +28,12 @@ bench: .venv/dev.stamp  ## compare with other S3 clients and write docs/benchmar
 
 bench-quick: .venv/dev.stamp  ## the same with less data, on the screen only
 	@$(BIN)/python -m bench --quick
+
+bench-server: .venv/dev.stamp  ## jobs a second and the latency of one, also with 100,000 that wait; writes docs/benchmarks-server.md
+	@$(BIN)/python -m bench.serving --write
+
+faults: .venv/dev.stamp  ## 1,000 kills of server, shims and container engine at random moments: takes more than an hour
+	@$(BIN)/python tests/faults/kill_loop.py --points 1000
 
 lock: .venv/dev.stamp  ## renew requirements/ after a change of pyproject.toml; UPGRADE=--upgrade takes the newest of all
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
