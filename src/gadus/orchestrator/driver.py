@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 from gadus.contracts import Backend, Reporter
-from gadus.core.errors import Conflict
+from gadus.core.errors import Conflict, StorageUnavailable
 from gadus.core.job import Ended, Execution, Job, Outcome, StopRequested
 
 from .following import Watcher, defect_of, first_of
@@ -29,7 +30,7 @@ async def drive(store: Store, backend: Backend, needs_of: NeedsOf, job: Job, wat
         loop = Loop(store, writer, backend, Placing(backend, needs_of, _never_refuses), ended)
         async with loop.running():
             loop.resume(job)
-            looking = asyncio.create_task(_look_for_changes(store, loop, job.id))
+            looking = asyncio.create_task(_look_for_changes(loop, job.id))
             try:
                 await _first_of(ended.event.wait(), loop)
                 await _first_of(loop.until_nothing_runs(), loop)
@@ -88,10 +89,11 @@ async def _fail(loop: Loop, job_id: str, defect: Exception) -> None:
         await _stop(loop, job_id)
 
 
-async def _look_for_changes(store: Store, loop: Loop, job_id: str) -> None:
+async def _look_for_changes(loop: Loop, job_id: str) -> None:
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        loop.changed_elsewhere(store.get(job_id))
+        with suppress(StorageUnavailable):
+            await loop.changed_elsewhere(job_id)
 
 
 async def _first_of(waiting: object, loop: Loop) -> None:

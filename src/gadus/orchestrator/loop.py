@@ -62,6 +62,8 @@ class Loop:
         self._turns: dict[str, _Turn] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[None]] = set()
+        self.appended = 0
+        """How many events this process remembered."""
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @asynccontextmanager
@@ -81,6 +83,7 @@ class Loop:
         """Accept a job: it is on the disk when this returns. Raises Conflict for a known key, StorageUnavailable."""
         job, actions = decide(None, event)
         await self._writer.append(None, job, event, key=key)
+        self.appended += 1
         self._now_is(job)
         self._watcher.changed(job)
         self._act(job, actions)
@@ -101,6 +104,7 @@ class Loop:
                 except Conflict:
                     self._take_in(self._store.get(job_id))
                     continue
+                self.appended += len(events)
                 self._now_is(job)
                 self._watcher.changed(job)
                 self._act(job, actions)
@@ -134,15 +138,24 @@ class Loop:
         """End and forget an execution that no job knows."""
         self._aside(self._stranger_gone(execution_id))
 
-    def changed_elsewhere(self, job: Job) -> None:
-        """Take in what another process made of a job."""
-        held = self._jobs.get(job.id)
-        if job.id not in self._turns and (held is None or held.version < job.version):
-            self._take_in(job)
+    async def changed_elsewhere(self, job_id: str) -> None:
+        """Take in what another process made of a job, if one did. An attended job is its own process's alone."""
+        async with self._turn(job_id):
+            held, job = self._jobs.get(job_id), self._store.get(job_id)
+            if (held or not job.attended) and (held is None or held.version < job.version):
+                self._take_in(job)
 
     def job(self, job_id: str) -> Job:
         """The job as it is now. Raises NotFound."""
         return self._jobs.get(job_id) or self._store.get(job_id)
+
+    async def _job_for_sure(self, job_id: str) -> Job:
+        """The job as it is now, as soon as the store can say."""
+        while True:
+            try:
+                return self.job(job_id)
+            except StorageUnavailable:
+                await asyncio.sleep(_STORE_PAUSES_SECONDS[-1])
 
     def held(self, job_id: str) -> Job | None:
         """The job, if something of it runs or ran just now."""
@@ -195,7 +208,7 @@ class Loop:
         self._following[execution_id] = task
 
     async def _match(self, job_id: str) -> None:
-        job = self.job(job_id)
+        job = await self._job_for_sure(job_id)
         nodes = tuple(self._placing.matching(job))
         if not job.state.final and (job.spec.type == "ops" or set(nodes) - set(job.nodes)):
             await self.happened_for_sure(job_id, Matched(at=time.time(), nodes=nodes))
@@ -210,12 +223,12 @@ class Loop:
 
     async def unplaceable(self, job_id: str, message: str) -> None:
         """No node there is could run what waits of the job."""
-        job = self.job(job_id)
+        job = await self._job_for_sure(job_id)
         if not job.state.final and job.message != message:
             await self.happened_for_sure(job_id, Unplaceable(at=time.time(), message=message))
 
     async def _time_is_up(self, job_id: str, at: float) -> None:
-        job = self.job(job_id)
+        job = await self._job_for_sure(job_id)
         limit = due(job, at) if deadline(job) == at else None
         if limit is not None:
             await self.happened_for_sure(

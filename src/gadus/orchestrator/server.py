@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
-from gadus.core.errors import Conflict, NotFound
+from gadus.core.errors import Conflict, NotFound, StorageUnavailable
 from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
@@ -56,6 +56,7 @@ class Server:
         async with self._loop.running():
             await self._take_up()
             looking = asyncio.create_task(self._look_for_changes())
+            looking.add_done_callback(self._loop.report)
             try:
                 yield
             finally:
@@ -149,10 +150,15 @@ class Server:
                 self._loop.let_go(execution_id)
 
     async def _look_for_changes(self) -> None:
+        own = self._loop.appended
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            changed, self._seen = self._store.changes(self._seen)
-            for _, job_id in changed:
-                job = self._store.get(job_id)
-                if not job.attended:
-                    self._loop.changed_elsewhere(job)
+            try:
+                changed, latest = self._store.changes(self._seen)
+                others, own = latest - self._seen - (self._loop.appended - own), self._loop.appended
+                # Only what this process did itself: nothing to learn.
+                for _, job_id in changed if others else ():
+                    await self._loop.changed_elsewhere(job_id)
+            except StorageUnavailable:
+                continue
+            self._seen = latest
