@@ -108,7 +108,7 @@ class Loop:
                 self._now_is(job)
                 self._watcher.changed(job)
                 self._act(job, actions)
-                if job.state.final and before.live and not job.live:
+                if _over(job) and not _over(before):
                     self._aside(self._backend.over(job_id))
                 return job
         raise Bug(f"job {job_id} was changed by others {_APPENDS_TRIED} times in a row")
@@ -293,6 +293,11 @@ def _folded(job: Job, events: Sequence[Event]) -> tuple[Job, list[Action]]:
         job, more = decide(job, event)
         actions += more
     return job, actions
+
+
+def _over(job: Job) -> bool:
+    """Whether nothing of the job runs, or ever will: one that was stopped may still have executions that are ending."""
+    return job.state.final and not job.live
 
 
 async def _all_gone(tasks: Sequence[asyncio.Task[None]]) -> None:
