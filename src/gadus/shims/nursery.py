@@ -68,12 +68,20 @@ class _Nursery:
                     os.read(self._woken, LONGEST_MESSAGE_BYTES)
                 self._children -= _ended()
             if self._asking in ready:
-                request = self._asking.recv(LONGEST_MESSAGE_BYTES)
+                request = self._asked()
                 open_ = bool(request)
                 if open_:
                     self._answer(request)
                 else:
                     self._close()
+
+    def _asked(self) -> bytes:
+        """The next execution; nothing when nobody asks any more."""
+        try:
+            return self._asking.recv(LONGEST_MESSAGE_BYTES)
+        except ConnectionResetError:
+            # A server that was killed left an answer unread.
+            return b""
 
     def _answer(self, execution_id: bytes) -> None:
         """Make one shim, and say which process it is."""
