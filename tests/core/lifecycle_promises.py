@@ -26,6 +26,8 @@ def the_job_is_what_the_model_says(job: Job, model: Model) -> None:
     assert _by_id(job.vacancies) == _by_id(_waiting(model))
     live = {id_of(one): (one.index, one.node, one.edition, one.number, one.stopping) for one in model.live()}
     assert {one.id: (one.index, one.node, one.edition, one.attempt, one.stopping) for one in job.live} == live
+    over = {id_of(one): _state(one) for one in model.tries() if one.how}
+    assert all(over[one.id] == one.state.value for one in job.executions if one.state.final)
 
 
 def the_world_is_what_the_job_asks_for(job: Job, world: World) -> None:
@@ -83,6 +85,13 @@ def there_is_a_way_out(job: Job, at: float) -> None:
     assert job.state.final
     assert not job.live
     assert world == World()
+
+
+def _state(one: Try) -> str:
+    """What an execution that ended in this way has come to."""
+    if one.how == "exit":
+        return "completed"
+    return "stopped" if one.stopping else "failed"
 
 
 def _waiting(model: Model) -> list[Vacancy]:
