@@ -8,7 +8,6 @@ STORE = click.option(
     "--store",
     "where",
     default="",
-    envvar="GADUS_STORE",
     metavar="PATH|URL",
     help="Another store than that of the data directory: a file, or postgresql://user@host/database.",
 )
