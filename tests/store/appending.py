@@ -1,11 +1,14 @@
 """
 Run as a process of its own: appends jobs to the store at the first argument, and says on standard output what became of each.
 
-`accepted <job> <version>` comes after the append returned, `refused <job> <version>` after it raised StorageUnavailable.
+`accepted <job> <version>` comes after the append returned, `refused <job> <version>` after it raised StorageUnavailable. With
+a third argument the process kills itself after the first refusal.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -26,6 +29,8 @@ def append(store: Store, change: Change) -> bool:
         store.append(change.before, change.after, *change.events, key=change.key)
     except StorageUnavailable:
         say("refused", change)
+        if len(sys.argv) > 3:
+            os.kill(os.getpid(), signal.SIGKILL)
         return False
     say("accepted", change)
     return True

@@ -76,12 +76,12 @@ def said(output: str) -> tuple[dict[str, int], set[tuple[str, int]]]:
     return accepted, {(job, int(version)) for word, job, version in lines if word == "refused"}
 
 
-def traced(*options: str, path: Path, jobs: int = JOBS) -> subprocess.CompletedProcess[str]:
+def traced(*options: str, path: Path, jobs: int = JOBS, more: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """`appending` under strace."""
     if shutil.which("strace") is None:
         skip_without("strace", "no strace found", "install it (Debian: apt-get install strace)")
     command = ["strace", "-f", "-qq", "-o", str(path.parent.with_name("trace")), *options]
-    child = [sys.executable, str(Path(__file__).with_name("appending.py")), str(path), str(jobs)]
+    child = [sys.executable, str(Path(__file__).with_name("appending.py")), str(path), str(jobs), *more]
     return subprocess.run([*command, *child], capture_output=True, text=True, check=False, timeout=100)
 
 
@@ -113,6 +113,17 @@ def test_a_disk_that_fails_now_and_then_accepts_nothing_falsely(path: Path, call
     assert run.stdout.splitlines()
     there = kept(path)
     assert there == accepted, run.stderr
+
+
+@pytest.mark.parametrize("number", [7, 10, 12])
+def test_what_was_refused_does_not_come_back_with_a_crash(path: Path, number: int) -> None:
+    """1. A commit is in the log, whole. 2. Its sync fails: it is refused. 3. The process dies. 4. The next reads the log."""
+    path.parent.mkdir()
+    open_store(path).close()
+    run = traced("-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={number}", path=path, jobs=20, more=("die",))
+    accepted, refused = said(run.stdout)
+    assert len(refused) == 1, run.stderr
+    assert kept(path) == accepted
 
 
 @pytest.mark.parametrize("already", [False, True], ids=["new", "there"])
