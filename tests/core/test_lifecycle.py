@@ -168,6 +168,7 @@ def test_daemon_waits_for_nodes_and_runs_on_those_that_join():
     life.match("b")
     life.place(0)
     life.match("a", "b")
+    assert life.job.nodes == ("b", "a")
     assert life.nodes_waited_for == ["a"]
     life.run(OK, index=1)
     assert life.nodes_waited_for == ["a"]

@@ -180,6 +180,20 @@ def test_node_of_the_edition_before_is_the_one_that_is_held(type_):
     assert life.nodes_waited_for == ["b"]
 
 
+def test_batch_job_is_not_complete_while_the_edition_before_holds_an_index():
+    life = begun("batch")
+    before = life.job.live[0].id
+    life.renew()
+    other = life.place(1)
+    assert life.job.state == "running"
+    life.end(other)
+    assert life.job.state == "queued"
+    life.end(before, error("stopped"))
+    assert life.waiting == [0]
+    life.run(OK)
+    assert life.job.state == "completed"
+
+
 def test_end_of_an_edition_does_not_hang_on_nodes_of_the_one_before():
     life = begun("ops")
     before = life.job.live[0].id

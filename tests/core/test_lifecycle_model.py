@@ -123,6 +123,16 @@ class Lifecycle(Telling):
     def renew_it(self, type_: str | None, wanted: Wanted) -> None:
         self.renew(type_ or self.model.type, wanted)
 
+    @precondition(lambda self: self.world.watched)
+    @rule(wanted=WANTED, how=WELL_OR_AGAIN, nodes=st.lists(NODE, min_size=1, max_size=2))
+    def renew_it_and_run_what_can_while_the_edition_before_still_ends(self, wanted: Wanted, how: str, nodes: list[str]) -> None:
+        self.renew(self.model.type, wanted)
+        if self.world.matching:
+            self.match(nodes)
+        for vacancy in self.job.vacancies:
+            if vacancy.id in self.world.waiting:
+                self.place_and_end(list(self.world.waiting).index(vacancy.id), "a", how, 0, 1.0)
+
     @precondition(lambda self: len(self.events) > self.seen_aside)
     @rule()
     def crash_now(self) -> None:
