@@ -49,6 +49,7 @@ class Backend:
         self._clean_up = clean_up
         self._forget_job = forget_job
         self._stopping: set[str] = set()
+        self._following: set[str] = set()
 
     def nodes(self) -> Sequence[Node]:
         """The only node: this machine."""
@@ -63,11 +64,11 @@ class Backend:
         records = Records(self._shims_dir, execution.id)
         exit_ = records.ended()
         if exit_ is None:
-            process = records.process()
-            if process is None:
-                records.order(job, execution)
-                process = await self._nursery.start(execution.id)
-            exit_ = await self._followed(records, process, reporter)
+            self._following.add(execution.id)
+            try:
+                exit_ = await self._followed(records, await self._begun(records, job, execution), reporter)
+            finally:
+                self._following.discard(execution.id)
         _tell(records, reporter)
         if exit_ is not None:
             return exit_.outcome
@@ -81,15 +82,17 @@ class Backend:
             return
         self._stopping.add(execution_id)
         try:
-            process = await self._begun(Records(self._shims_dir, execution_id))
+            process = await self._soon_there(execution_id)
             if process is not None and signal_to(process, signal.SIGTERM) and not await _gone(process, _STOP_SECONDS):
                 signal_to(process, signal.SIGKILL)
         finally:
             self._stopping.discard(execution_id)
 
     async def forget(self, execution_id: str) -> None:
-        """Remove its records."""
-        Records(self._shims_dir, execution_id).forget()
+        """Remove its records, as soon as no process holds them any more."""
+        records = Records(self._shims_dir, execution_id)
+        while not records.forget():  # noqa: ASYNC110 - the other is a process
+            await asyncio.sleep(_BEGIN_SECONDS)
 
     async def over(self, job_id: str) -> None:
         """Remove what its executions shared."""
@@ -99,12 +102,22 @@ class Backend:
         """Every execution there are records of."""
         return found(self._shims_dir)
 
-    async def _begun(self, records: Records) -> Identity | None:
+    async def _begun(self, records: Records, job: Job, execution: Execution) -> Identity:
+        process = records.process()
+        if process is None:
+            records.order(job, execution)
+            process = await self._nursery.start(execution.id)
+        return process
+
+    async def _soon_there(self, execution_id: str) -> Identity | None:
         """The process that runs it, as soon as there is one; None when there is none to come."""
-        while records.root.exists() and records.ended() is None:
+        records = Records(self._shims_dir, execution_id)
+        while records.ended() is None:
             process = records.process()
             if process is not None:
                 return process
+            if execution_id not in self._following:
+                return None
             await asyncio.sleep(_BEGIN_SECONDS)
         return None
 

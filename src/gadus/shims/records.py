@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from gadus.claim import held
 from gadus.core.job import Execution, Job, Outcome, Phase, Pin, Record
 
 from .identity import Identity
@@ -124,10 +125,16 @@ class Records:
         except FileNotFoundError:
             return None
 
-    def forget(self) -> None:
-        """Remove everything of it."""
-        shutil.rmtree(self.root, ignore_errors=True)
-        self.root.with_name(self.root.name + ".lock").unlink(missing_ok=True)
+    def forget(self) -> bool:
+        """
+        Remove everything of it; False while a process holds it, which is then to be waited for.
+
+        A process that was asked for long ago must find all of it or nothing: with the order alone it would begin anew.
+        """
+        with held(self.claim) as free:
+            if free:
+                shutil.rmtree(self.root, ignore_errors=True)
+            return free
 
     @property
     def _order(self) -> Path:
@@ -147,11 +154,12 @@ class Records:
 
 
 def found(shims_dir: Path) -> Sequence[str]:
-    """The ids of all executions there are records of."""
+    """The ids of all executions there are records of, or locks that somebody who was killed left behind."""
     try:
-        return sorted(entry.name for entry in os.scandir(shims_dir) if entry.is_dir(follow_symlinks=False))
+        names = {entry.name for entry in os.scandir(shims_dir)}
     except FileNotFoundError:
         return []
+    return sorted({name.removesuffix(".lock") for name in names})
 
 
 def _entries(text: bytes) -> Iterator[Entry]:
