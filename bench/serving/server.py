@@ -87,7 +87,7 @@ class Server:
 async def serving(data_dir: Path) -> AsyncIterator[Server]:
     """A server of this data directory until the end of the block."""
     began = time.monotonic()
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220 - nothing else is to go on meanwhile
         [sys.executable, "-m", "gadus", "serve", "--port", "0", "--json", "--data-dir", str(data_dir)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -21,7 +21,7 @@ def items() -> Iterator[Item]:
 def job() -> Job:
     spec = JobSpec.model_validate({"Type": "batch", "Tasks": [{"Name": "main", "Engine": {"Type": "wasm"}}]})
     pin = Pin(target="/in", location="s3://bucket@http://host", digest="d" * 64, objects=OBJECTS, size_bytes=1)
-    return Job(id="j-1", spec=spec, created_at=1, modified_at=2, pins=(pin,))
+    return Job(id="j-1", spec=spec, created_at=1, begun_at=1, modified_at=2, pins=(pin,))
 
 
 def test_every_object_is_in_the_document_and_none_in_memory():

@@ -78,7 +78,7 @@ async def test_two_servers_that_ask_at_once_begin_it_once_and_both_hear_its_end(
 
 async def test_stop_that_comes_before_the_shim_is_ready_is_not_lost(server: Server) -> None:
     running = asyncio.create_task(server.run("sleep"))
-    while not server.records("e-1").root.exists():
+    while not server.records("e-1").root.exists():  # noqa: ASYNC110 - as soon as it is there
         await asyncio.sleep(0)
     await server.backend.stop("e-1")
     outcome = await running
@@ -100,7 +100,8 @@ async def test_nobody_stays_behind_as_a_zombie(server: Server) -> None:
     assert nursery is not None
     async with asyncio.timeout(10):
         # One waits for the next execution.
-        while len(Path(f"/proc/{nursery.pid}/task/{nursery.pid}/children").read_text().split()) > 1:
+        children = Path(f"/proc/{nursery.pid}/task/{nursery.pid}/children")
+        while len(children.read_text().split()) > 1:  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.01)
 
 

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -19,6 +18,7 @@ from gadus.contracts import Stream
 from gadus.core.errors import NotFound
 from gadus.core.job import Execution, Job
 from gadus.orchestrator.service import Service
+from gadus.runner.ring_reader import RingReader
 from gadus.wiring import open_service
 
 _LOOK_SECONDS = 0.2
@@ -89,7 +89,7 @@ class _Tails:
             if file is None:
                 return
             if self._lines is not None:
-                _go_to_last_lines(file, self._lines)
+                file.skip_to_last_lines(self._lines)
             self._readers[key] = iter(lambda: file.read(_BLOCK_BYTES), None)
         write = self._writer(job, execution, stream)
         for block in self._readers[key]:
@@ -107,12 +107,12 @@ class _Tails:
         return self._marks[key].feed
 
 
-def _open_stream(job: Job, execution: Execution, stream: Stream, settings: Settings) -> BinaryIO | None:
+def _open_stream(job: Job, execution: Execution, stream: Stream, settings: Settings) -> RingReader | None:
     """The kept stream, or the growing one of a program that still runs; None when there is neither."""
     for _ in range(2):
         for directory in _places(job, execution, settings):
             try:
-                return (directory / stream.value).open("rb")
+                return RingReader(directory / stream.value)
             except OSError:
                 continue
     return None
@@ -126,27 +126,6 @@ def _write(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _go_to_last_lines(file: BinaryIO, lines: int) -> None:
-    """Place `file` at the beginning of its last `lines` lines; a line end at the very end begins no further line."""
-    end = position = file.seek(0, os.SEEK_END)
-    left = lines
-    while position > 0:
-        start = max(position - _BLOCK_BYTES, 0)
-        file.seek(start)
-        block = file.read(position - start)
-        look_before = len(block) - 1 if position == end and block.endswith(b"\n") else len(block)
-        while left > 0 and (found := block.rfind(b"\n", 0, look_before)) >= 0:
-            left -= 1
-            if left == 0:
-                file.seek(start + found + 1)
-                return
-            look_before = found
-        if left == 0:
-            break
-        position = start
-    file.seek(end if lines == 0 else 0)
 
 
 def _document(job: Job, chosen: list[Execution], settings: Settings) -> dict[str, object]:

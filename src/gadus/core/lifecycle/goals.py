@@ -7,6 +7,8 @@ What each type of job asks for.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from gadus.core.job import Action, Execution, Job, Match, Matched, State, Unplaceable
 
 from .changes import finished, of_index, runs, vacate, vacate_all
@@ -18,7 +20,7 @@ _ENDED_KEPT = 10
 """Ended executions that a job without an end keeps of each index; its events have them all."""
 
 
-class Goal:
+class Goal(ABC):
     """The rules of one type. Each method is told of a job that is not final and gives what becomes of it."""
 
     def matches_nodes(self, job: Job) -> bool:
@@ -42,9 +44,9 @@ class Goal:
         held = index in {one.index for one in job.live}
         return (job, ()) if held or index >= job.spec.count else vacate(job, index, at)
 
+    @abstractmethod
     def ended(self, job: Job, execution: Execution, at: float) -> Decision:
         """An execution of this edition is over."""
-        raise NotImplementedError
 
     def unplaceable(self, job: Job, event: Unplaceable) -> Decision:
         """No node could ever run what waits: an end for who has no time to wait, a reason to wait for who has."""
