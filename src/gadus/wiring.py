@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from gadus.backends import inline, local
 from gadus.backends.hardware import this_machine
-from gadus.backends.selection import refusal
+from gadus.backends.selection import Answers, refusal
 from gadus.claim import held, living, sweep
 from gadus.core.capacity import Amounts
 from gadus.core.check import check
@@ -43,6 +43,7 @@ from .config import Settings
 from .contracts import Engine, Reporter, Source
 
 _SHAPES_KEPT = 10_000
+_COMES_WITH_THE_JOB = "inline"
 
 
 @contextmanager
@@ -99,6 +100,7 @@ class Parts:
         self._settings = settings
         self._engines: dict[str, Engine] = {}
         self._sources: dict[str, Source[Any]] = {}
+        self._answers = Answers()
 
     async def execute(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
         """Run one execution here."""
@@ -193,12 +195,19 @@ class Parts:
 
     async def refusal(self, job: Job, _node: Node) -> str:
         """Why the policy of this installation is against a job; empty when it is not."""
-        policy, needs = self._settings.policy, self.needs_of(job.spec)
+        if not self._settings.policy.asks:
+            return ""
+        return await self._answers.of((job.id, job.edition), lambda: self._asked(job.spec))
+
+    async def _asked(self, spec: JobSpec) -> str:
+        policy, needs = self._settings.policy, self.needs_of(spec)
         local_inputs = False
-        if policy.local_data_only:
-            plan = await self.plan(job.spec, Placing(), (), lambda _objects, _size_bytes: None)
-            local_inputs = all(one.pin for one in plan.inputs) and not plan.to_fetch.objects
-        return await refusal(policy, job.spec.model_dump_json(by_alias=True).encode(), needs, local_inputs)
+        if policy.local_data_only and not needs.stateless:
+            plan = await self.plan(spec, Placing(), (), lambda _objects, _size_bytes: None)
+            # A program is no data: its modules may come from anywhere, as an image does.
+            data = [one for one in plan.inputs if not one.is_program and one.source != _COMES_WITH_THE_JOB]
+            local_inputs = all(one.pin and not one.to_fetch.objects for one in data)
+        return await refusal(policy, spec.model_dump_json(by_alias=True).encode(), needs, local_inputs)
 
     async def clean_up(self) -> None:
         """End and remove what belongs to executions whose process is gone."""

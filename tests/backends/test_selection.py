@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gadus.backends import selection
-from gadus.backends.selection import refusal
+from gadus.backends.selection import Answers, refusal
 from gadus.config import Policy
 from gadus.core.capacity import Amounts
 from gadus.core.placement import Needs
@@ -188,3 +188,35 @@ def _lives(pid: str) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+class Asking:
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    async def __call__(self) -> str:
+        self.times += 1
+        await asyncio.sleep(0)
+        return f"answer {self.times}"
+
+
+async def test_the_executions_of_a_job_are_asked_about_once() -> None:
+    answers, asking, of_another = Answers(), Asking(), Asking()
+    said = await asyncio.gather(*(answers.of("j-1", asking) for _ in range(100)), answers.of("j-2", of_another))
+    assert (set(said), asking.times, of_another.times) == ({"answer 1"}, 1, 1)
+
+
+async def test_an_answer_does_not_hold_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "ANSWER_HOLDS_SECONDS", 0.0)
+    answers, asking = Answers(), Asking()
+    assert [await answers.of("j-1", asking) for _ in range(2)] == ["answer 1", "answer 2"]
+
+
+async def test_answers_about_jobs_of_the_past_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "ANSWER_HOLDS_SECONDS", 0.0)
+    answers, asking = Answers(), Asking()
+    for number in range(3000):
+        await answers.of(number, asking)
+    assert len(answers._answers) <= 1001

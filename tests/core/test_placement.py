@@ -173,6 +173,19 @@ def test_a_shortage_names_every_node_with_its_reasons_in_bacalhaus_words() -> No
     )
 
 
+def test_a_shortage_tells_who_refused_and_why_a_node_with_room_does_not_run_it() -> None:
+    nodes = [node("refuses"), node("has-room"), node("never", labels={})]
+    free = {one.id: one.total for one in nodes}
+    needs = replace(NEEDS, constraints=(constraint("zone", "exists"),))
+    told = shortage(nodes, free, needs, 1, refused={"refuses": "not on Sundays"}, otherwise="others come first")
+    assert told == (
+        "not enough nodes to run job. requested: 1, available: 3, suitable: 0.\n"
+        "• Node refuses: not on Sundays\n"
+        "• Node has-room: others come first\n"
+        "• Node never: constraint zone exists is not met: the label is 'absent'"
+    )
+
+
 def test_a_shortage_of_all_nodes_says_so() -> None:
     assert shortage([], {}, NEEDS, 1) == "not enough nodes to run job. requested: 1, available: 0, suitable: 0."
 

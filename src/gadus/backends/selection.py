@@ -10,7 +10,10 @@ import asyncio
 import os
 import signal
 import tempfile
+import time
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import IO
 
 from gadus.config import Policy
@@ -18,7 +21,10 @@ from gadus.core.placement import Needs
 from gadus.core.problem import clipped
 
 PROBE_SECONDS = 10.0
+ANSWER_HOLDS_SECONDS = 30.0
+"""Less than the pause after which a node that refused is asked again."""
 _MOST_REASON_BYTES = 4096
+_ANSWERS_KEPT = 1000
 
 
 async def refusal(policy: Policy, spec_json: bytes, needs: Needs, local_inputs: bool) -> str:
@@ -35,6 +41,37 @@ async def refusal(policy: Policy, spec_json: bytes, needs: Needs, local_inputs: 
     if policy.probe_url:
         return await _refused_by_service(policy.probe_url, spec_json)
     return ""
+
+
+@dataclass(slots=True)
+class _Answer:
+    reason: str = ""
+    holds_until: float = 0.0
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Answers:
+    """What the policy said of each job, for a while: a job of a thousand executions is not asked about a thousand times."""
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, _Answer] = {}
+
+    async def of(self, job: Hashable, ask: Callable[[], Awaitable[str]]) -> str:
+        """What `ask` says, or said just now. Who comes while it is being asked waits for the same answer."""
+        answer = self._answers.setdefault(job, _Answer())
+        async with answer.asking:
+            if answer.holds_until <= time.monotonic():
+                answer.reason = await ask()
+                answer.holds_until = time.monotonic() + ANSWER_HOLDS_SECONDS
+                self._forget_some()
+            return answer.reason
+
+    def _forget_some(self) -> None:
+        now = time.monotonic()
+        if len(self._answers) > _ANSWERS_KEPT:
+            for job, answer in list(self._answers.items()):
+                if answer.holds_until <= now and not answer.asking.locked():
+                    del self._answers[job]
 
 
 async def _refused_by_command(command: str, spec_json: bytes) -> str:

@@ -49,6 +49,11 @@ class Policy:
     sources: frozenset[str] | None = None
     publishers: frozenset[str] | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything that must be asked for each job."""
+        return self.local_data_only or bool(self.probe_command or self.probe_url)
+
 
 @dataclass(frozen=True, slots=True)
 class Phases:

@@ -101,9 +101,23 @@ def ranked(
     return sorted(with_room, key=lambda one: (*(-part for part in one.rank), one.node.id))
 
 
-def shortage(nodes: Sequence[Node], free: Mapping[str, Amounts], needs: Needs, requested: int) -> str:
-    """Why fewer executions than requested have a place: every node with its reasons, in Bacalhau's words."""
-    against = {node.id: _reasons_now(node, free, needs) for node in nodes}
+def shortage(
+    nodes: Sequence[Node],
+    free: Mapping[str, Amounts],
+    needs: Needs,
+    requested: int,
+    *,
+    refused: Mapping[str, str] | None = None,
+    otherwise: str = "",
+) -> str:
+    """
+    Why fewer executions than requested have a place: every node with its reasons, in Bacalhau's words.
+
+    `refused` are the reasons of nodes whose own policy is against it, by id; `otherwise` is the reason of a node that could
+    run it now and still does not, if there is one.
+    """
+    refused = refused or {}
+    against = {node.id: _reasons_now(node, free, needs, refused.get(node.id, "")) or _some(otherwise) for node in nodes}
     suitable = sum(not reasons for reasons in against.values())
     lines = [
         f"not enough nodes to run job. requested: {requested}, available: {len(nodes)}, suitable: {suitable}.",
@@ -122,9 +136,13 @@ def unmet(labels: Mapping[str, str], constraints: Sequence[Constraint]) -> list[
     ]
 
 
-def _reasons_now(node: Node, free: Mapping[str, Amounts], needs: Needs) -> tuple[str, ...]:
-    """The reasons that never change or, when there are none, what it waits for."""
-    reasons = reasons_against(node, needs)
+def _some(reason: str) -> tuple[str, ...]:
+    return (reason,) if reason else ()
+
+
+def _reasons_now(node: Node, free: Mapping[str, Amounts], needs: Needs, refused: str) -> tuple[str, ...]:
+    """The reasons that never change, then why it was refused or, when there are none of these, what it waits for."""
+    reasons = (*reasons_against(node, needs), *_some(refused))
     left = free.get(node.id, node.total)
     if reasons or needs.amounts.fits_in(left):
         return reasons

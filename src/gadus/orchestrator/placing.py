@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from gadus.contracts import Backend
@@ -26,6 +27,9 @@ _LOOK_AGAIN_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _STORE_PAUSE_SECONDS = 1.0
 _REFUSED_PAUSE_SECONDS = 60.0
+"""So long after a refusal the node is asked again: its policy looks at what may change."""
+_BEHIND = "has room, but others come first"
+_PAUSED = "has room; a pause before the next try is not over"
 
 
 class Jobs(Protocol):
@@ -111,6 +115,7 @@ class Placing:
         if paused is not None:
             paused.cancel()
         self._waiting.remove(execution_id)
+        self._refused.pop(execution_id, None)
 
     def took(self, job: Job, execution: Execution) -> None:
         """The execution holds its room, from now or since before."""
@@ -136,9 +141,17 @@ class Placing:
         """Every node with its reason for not running what waits of the job; empty when nothing waits."""
         if not job.vacancies:
             return ""
-        nodes, refused = self._backend.nodes(), self._refused.get(job.id, {})
-        told = shortage(nodes, self.free(nodes), self._needs_of(job.spec), len(job.vacancies))
-        return "\n".join([told, *(f"• Node {node}: {reason}" for node, reason in refused.items())])
+        nodes = self._backend.nodes()
+        refused = dict(chain.from_iterable(self._refused.get(vacancy.id, {}).items() for vacancy in job.vacancies))
+        paused = all(vacancy.id in self._paused for vacancy in job.vacancies)
+        return shortage(
+            nodes,
+            self.free(nodes),
+            self._needs_of(job.spec),
+            len(job.vacancies),
+            refused=refused,
+            otherwise=_PAUSED if paused else _BEHIND,
+        )
 
     def free(self, nodes: Sequence[Node]) -> Mapping[str, Amounts]:
         """What is left on each node."""
@@ -194,7 +207,7 @@ class Placing:
                 await self._refuse(entry, node, reason)
                 return
             await self._jobs.happened(entry.job_id, self._placed(entry, node))
-            self._refused.pop(entry.job_id, None)
+            self._refused.pop(entry.execution_id, None)
         except (Conflict, Rejected):
             # It waits no longer: stopped, or another server was quicker.
             self.released(entry.execution_id)
@@ -208,20 +221,29 @@ class Placing:
         return Placed(at=time.time(), execution_id=entry.execution_id, node=node.id, gpus=gpus)
 
     async def _refuse(self, entry: Entry, node: Node, reason: str) -> None:
-        """The node's own policy is against it: it waits on for others, if there are any."""
+        """The node's own policy is against it: it waits on for others, and after a while for this one, too."""
         assert self._jobs is not None
-        self._refused.setdefault(entry.job_id, {})[node.id] = reason
-        turned_away = replace(entry, but_not=entry.but_not | {node.id})
-        self._under_way.pop(entry.execution_id, None)
-        if not all(self._never(one, turned_away) for one in self._backend.nodes()):
-            self.enter(turned_away)
+        if not self._still_waits(entry):
             return
-        await self._jobs.unplaceable(entry.job_id, self.why_it_waits(self._jobs.job(entry.job_id)))
-        if any(vacancy.id == entry.execution_id for vacancy in self._jobs.job(entry.job_id).vacancies):
-            # It has time to wait: what refused it now may take it later.
-            self.enter(replace(entry, but_not=frozenset()), not_before=time.time() + _REFUSED_PAUSE_SECONDS)
-        else:
-            del self._refused[entry.job_id]
+        self._refused[entry.execution_id] = {**self._refused.get(entry.execution_id, {}), node.id: reason}
+        turned_away = replace(entry, but_not=entry.but_not | {node.id})
+        if all(self._never(one, turned_away) for one in self._backend.nodes()):
+            await self._jobs.unplaceable(entry.job_id, self.why_it_waits(self._jobs.job(entry.job_id)))
+            if not self._still_waits(entry):
+                return
+        self._under_way.pop(entry.execution_id, None)
+        self.enter(turned_away, again=True)
+        asyncio.get_running_loop().call_later(_REFUSED_PAUSE_SECONDS, self._ask_again, turned_away)
+
+    def _still_waits(self, entry: Entry) -> bool:
+        assert self._jobs is not None
+        return any(vacancy.id == entry.execution_id for vacancy in self._jobs.job(entry.job_id).vacancies)
+
+    def _ask_again(self, turned_away: Entry) -> None:
+        """Every node may be asked again, if it still waits."""
+        if turned_away.execution_id in self._waiting:
+            self._waiting.remove(turned_away.execution_id)
+            self._enter_now(replace(turned_away, but_not=frozenset()), again=True)
 
     def _pause_is_over(self, entry: Entry) -> None:
         self._paused.pop(entry.execution_id, None)
@@ -248,8 +270,13 @@ class Placing:
         assert self._jobs is not None
         task = asyncio.create_task(work)
         self._under_way[name] = task
-        task.add_done_callback(lambda _: self._under_way.pop(name, None))
+        task.add_done_callback(lambda ended: self._no_longer_under_way(name, ended))
         task.add_done_callback(self._jobs.report)
+
+    def _no_longer_under_way(self, name: str, ended: asyncio.Task[None]) -> None:
+        # Who was refused may be on its way to the next node before this is called.
+        if self._under_way.get(name) is ended:
+            del self._under_way[name]
 
     def _already(self, job_id: str) -> Mapping[str, int]:
         """How many executions of the job live on each node."""
