@@ -17,7 +17,8 @@ SOURCE = ROOT / "src" / "gadus"
 MODULES = sorted(SOURCE.rglob("*.py"))
 LONGEST_LINES = 400
 VAGUE = {"util", "utils", "helper", "helpers", "common", "base", "manager", "misc"}
-# Beside the settings: the AWS credential chain has its own rules, --template-envs is about the environment itself, and a program gets none.
+# Beside the settings: the AWS credential chain has its own rules, --template-envs is about the environment itself, and the
+# process of a program gets none.
 MAY_READ_ENVIRONMENT = {"config/reading.py", "s3/credentials.py", "cli/commands/job_run.py", "engines/_wasm_started.py"}
 DOT = r"\."
 # Put together here, so that this file does not name them either.

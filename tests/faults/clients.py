@@ -104,15 +104,15 @@ def judge(installation: Installation, clients: Clients) -> list[str]:
     """What is wrong with the jobs at their end: one that is lost, changed, incomplete, or that nobody asked for."""
     wrong = list(clients.wrong)
     for one in clients.accepted:
-        wrong += [f"{one.job_id} ({one.key}): {problem}" for problem in _problems(installation, one)]
+        wrong += [f"{one.job_id} ({one.key}): {problem}" for problem in problems_of(installation, one)]
     known = {one.job_id for one in clients.accepted}
     if len(known) != len(clients.accepted):
         wrong.append("two submissions gave one job")
-    wrong += [f"{job_id}: nobody asked for it" for job_id in _all_jobs(installation) - known]
+    wrong += [f"{job_id}: nobody asked for it" for job_id in all_jobs(installation) - known]
     return wrong
 
 
-def _problems(installation: Installation, one: Accepted) -> list[str]:
+def problems_of(installation: Installation, one: Accepted) -> list[str]:
     problems = []
     answer = installation.insist("GET", f"{API}/jobs/{one.job_id}")
     if answer.status != 200:
@@ -152,7 +152,7 @@ def _torn(results: Path, asked: Asked) -> list[str]:
     return [f"{results}: has {stdout[:100]!r} and exit code {code}"]
 
 
-def _all_jobs(installation: Installation) -> set[str]:
+def all_jobs(installation: Installation) -> set[str]:
     found: set[str] = set()
     token = ""
     while True:

@@ -72,6 +72,7 @@ class KillLoop:
                     self._one_point(point)
                     if self.clients.wrong:
                         break
+                self._server_is_well()
                 self.say("waiting for the jobs that are under way")
                 self.clients.finish()
                 self.clients.stop(kept)
@@ -84,10 +85,18 @@ class KillLoop:
         (kind,) = self._dice.choices(list(kinds), [weight for weight, _ in kinds.values()])
         self.say(f"{point}: {kind}")
         self.kills[kind] += 1
+        self._server_is_well()
         for act in kinds[kind][1]:
             act()
         if self.installation.process is None:
             time.sleep(self._dice.choice((0.0, 0.0, 0.3)))
+            self.installation.start()
+
+    def _server_is_well(self) -> None:
+        assert self.installation.process is not None
+        if self.installation.process.poll() is not None:
+            self.wrong.append(f"the server ended by itself: {self.installation.last_words()}")
+            self.installation.gone()
             self.installation.start()
 
     def _kinds(self) -> dict[str, tuple[int, Sequence[Callable[[], None]]]]:
@@ -170,10 +179,12 @@ class KillLoop:
         """What was done and seen, in a few lines."""
         ends = Counter(one.state for one in self.clients.accepted)
         kills = ", ".join(f"{count} {kind}" for kind, count in self.kills.most_common())
+        seen = self.witness
         return (
             f"seed {self.seed}: {sum(self.kills.values())} points ({kills}); "
-            f"{len(self.clients.accepted)} jobs accepted ({dict(ends)}); {len(self.witness.executions)} executions seen in "
-            f"{self.witness.looks} looks, {len(self.witness.at_once)} at once; {len(self.wrong)} wrong"
+            f"{len(self.clients.accepted)} jobs accepted ({dict(ends)}); {len(seen.executions)} executions seen in "
+            f"{seen.looks} looks, {len(seen.at_once)} at once, {len(seen.beside_a_container)} beside a container; "
+            f"{len(self.wrong)} wrong"
         )
 
 

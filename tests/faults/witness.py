@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,8 @@ class Witness:
         """Every execution of which a process was seen."""
         self.at_once: list[str] = []
         """Every time that two executions of one part of a job were seen alive at once."""
+        self.beside_a_container: list[str] = []
+        """Every time that an execution got ready while a container of an earlier one still ran: its engine may be away."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -153,8 +156,15 @@ class Witness:
                 continue
             # All of them were seen before now, and those that live now lived then as well: they did so at the same time.
             alive = [one for several in executions.values() for one in several if one.lives()]
-            if len({one.execution_id for one in alive}) > 1:
-                self.at_once.append(f"{time.time():.3f} job {part[0]} index {part[1]}: {alive}")
+            told = f"{time.time():.3f} job {part[0]} index {part[1]}: {alive}"
+            if len({one.execution_id for one in alive if one.role != "container"}) > 1 or _two_run(alive):
+                self.at_once.append(told)
+            elif len({one.execution_id for one in alive}) > 1:
+                self.beside_a_container.append(told)
+
+
+def _two_run(alive: Sequence[Process]) -> bool:
+    return len({one.execution_id for one in alive if one.role in ("program", "container")}) > 1
 
 
 def _fields_of(pid: int) -> list[str]:

@@ -16,7 +16,7 @@ from driving import Watching, spec
 
 from gadus.contracts import Found, Silent, Slot
 from gadus.core.errors import InputChanged, InputUnreadable
-from gadus.core.job import Job, Pin, Pinned, Execution, Submitted
+from gadus.core.job import Execution, Job, Pin, Pinned, Submitted
 from gadus.core.lifecycle import decide
 from gadus.core.manifest import Item
 from gadus.core.partition import InputParams

@@ -14,6 +14,7 @@ from . import finding, paging
 from .appending import Batch
 from .contract import Change, Waiting
 from .database import Database, Row
+from .failures import corrupt
 from .rows import Deadline, Needs, complete, event_of, vacancies_of
 from .tables import COLUMNS
 
@@ -106,8 +107,9 @@ class EventLog:
         query = "SELECT version, event, checksum FROM events WHERE job_id = ? AND version > ? ORDER BY version"
         with self.database.reading() as snapshot:
             rows = snapshot.rows(query, (job_id, after_version))
-            if not rows:
-                finding.version_of(snapshot, job_id)
+            last = finding.version_of(snapshot, job_id)
+        if [row[0] for row in rows] != list(range(after_version + 1, last + 1)):
+            raise corrupt(self.database.where, f"events of job {job_id} are missing")
         return [(version, event_of(self.database.where, job_id, version, text, found)) for version, text, found in rows]
 
     def unfinished(self) -> Iterator[Job]:

@@ -14,6 +14,7 @@ from gadus.core.placement import unmet
 from gadus.core.spec import Constraint
 
 from .database import Row, Snapshot, Value, placeholders
+from .failures import corrupt
 from .finding import whole
 from .rows import labels_of
 from .tables import COLUMNS
@@ -42,6 +43,7 @@ def page(where: str, snapshot: Snapshot, wanted: Wanted, limit: int, after: str)
         # One more than is wanted: whether there is a next page.
         count = min(limit - len(chosen) + 1, _ROWS_AT_ONCE) if not wanted.labels else _ROWS_AT_ONCE
         rows = _rows(snapshot, wanted, count, place)
+        _refuse_disorder(where, wanted, place, rows)
         for row in rows:
             if len(chosen) == limit or (chosen and parts >= _PARTS_OF_A_PAGE):
                 return whole(where, snapshot, [one[1] for one in chosen]), _token(chosen[-1]) if chosen else after
@@ -69,6 +71,17 @@ def _rows(snapshot: Snapshot, wanted: Wanted, count: int, place: tuple[float, st
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     query = f"SELECT {columns} FROM jobs {where} ORDER BY created_at {order}, id {order} LIMIT ?"  # noqa: S608 - bound
     return snapshot.rows(query, [*values, count])
+
+
+def _refuse_disorder(where: str, wanted: Wanted, place: tuple[float, str] | None, rows: Sequence[Row]) -> None:
+    """Raises StoreCorrupt for rows that do not follow each other: a part of an index stands where another should."""
+    for created_at, job_id, parts, *_ in rows:
+        if not (isinstance(created_at, float) and isinstance(job_id, str) and isinstance(parts, int)):
+            raise corrupt(where, "the list of jobs has something else in it")
+        here = (created_at, job_id)
+        if place is not None and (here >= place if wanted.newest_first else here <= place):
+            raise corrupt(where, "the list of jobs is not in order")
+        place = here
 
 
 def _token(row: Row) -> str:

@@ -58,7 +58,7 @@ def _to_file(file: Path, path: Path, told: Told, *, replace: bool) -> Restored:
             with file_beside(path) as partial:
                 checked = _checked_copy(file, partial, told)
                 with _opened(partial) as database, database.reading() as snapshot:
-                    says = told_by(snapshot)
+                    says = told_by(database.where, snapshot)
                 aside = _set_aside(path)
                 partial.rename(path)
                 sync_directory(path.parent)

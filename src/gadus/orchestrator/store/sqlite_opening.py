@@ -67,10 +67,12 @@ def prepare(path: Path) -> None:
                 )
 
 
-def told_by(snapshot: Snapshot) -> Told:
+def told_by(where: str, snapshot: Snapshot) -> Told:
     """What the mark of such a store would say."""
-    ((store_id, seq),) = snapshot.rows("SELECT value, (SELECT coalesce(max(seq), 0) FROM events) FROM store WHERE name = 'id'")
-    return Told(store_id, seq)
+    rows = snapshot.rows("SELECT value, (SELECT coalesce(max(seq), 0) FROM events) FROM store WHERE name = 'id'")
+    if len(rows) != 1:
+        raise corrupt(where, "it does not know its own id")
+    return Told(*rows[0])
 
 
 def _refuse_a_lost_one(path: Path, mark: Mark, told: Told) -> None:
@@ -94,7 +96,7 @@ def _make_tables(path: Path, db: apsw.Connection) -> None:
 
 def _compare_with_the_mark(path: Path, mark: Mark, told: Told, database: SqliteDatabase) -> None:
     with database.reading() as snapshot:
-        found = told_by(snapshot)
+        found = told_by(str(path), snapshot)
         facts: dict[str, str] = dict(snapshot.rows("SELECT name, value FROM store"))
         query = "SELECT job_id, version, event, checksum FROM events WHERE seq = ?"
         for job_id, version, text, checksum in snapshot.rows(query, (found.seq,)):
