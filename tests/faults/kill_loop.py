@@ -161,7 +161,7 @@ class KillLoop:
         own = self.witness.present("nursery", "spare")
         left = [f"one process too many: {own}"] if len(own) > 2 else []
         left += processes_left(data_dir, {self.installation.process.pid, os.getpid(), *(one.pid for one in own)})
-        left += [str(one) for one in self.witness.present("shim", "program", "container")]
+        left += [str(one) for one in self.witness.present("shim", "young", "program", "container")]
         left += mounts_left(data_dir) + files_left(data_dir)
         return left + (self.engine.containers() if self.engine else [])
 

@@ -6,6 +6,7 @@ It asks neither the server nor the store. What belongs to which execution is see
     shim        a fork of the nursery whose output is <data>/shims/<execution>/trouble
     program     the child of a shim; of a container, whoever has GADUS_EXECUTION_ID in its environment
     spare       a fork of the nursery that waits for its execution
+    young       the child of a shim before it has its program: without the shim it never gets it, and ends
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from typing import Self
 LOOK_SECONDS = 0.02
 _LOOKS_AT_STRANGERS = 25
 """A process is taken for somebody else's after so many looks: young ones become others by exec."""
-_SIGKILL_BIT = 1 << 8
+_BECOME_OTHERS = ("spare", "young")
+_SIGKILL_BIT, _SIGSEGV_BIT = 1 << 8, 1 << 10
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process by number and start; `role` is nursery, spare, shim, program or container."""
+    """One process by number and start; `role` as above, or nursery, or container."""
 
     pid: int
     start_ticks: int
@@ -92,7 +94,7 @@ class Witness:
 
     def _look_at(self, pid: int) -> None:
         known = self._known.get(pid)
-        if known is not None and known.role != "spare":
+        if known is not None and known.role not in _BECOME_OTHERS:
             if known.lives():
                 return
             del self._known[pid]
@@ -118,11 +120,14 @@ class Witness:
         if str(self._data_dir).encode() not in command:
             return "", ""
         output = str(Path(f"/proc/{pid}/fd/1").readlink())
+        before, parent = self._known.get(pid), self._known.get(_parent_of(pid))
+        child_of = next((one.execution_id for one in (parent, before) if one and one.role in ("shim", "young")), "")
+        if child_of:
+            return ("program" if _has_its_program(pid) else "young"), child_of
         if output.startswith(f"{self._data_dir}/shims/"):
             return "shim", Path(output.removesuffix(" (deleted)")).parent.name
-        parent = self._known.get(_parent_of(pid))
         if output.startswith("pipe:"):
-            return ("program", parent.execution_id) if parent is not None and parent.role == "shim" else ("", "")
+            return "", ""
         return ("spare" if parent is not None and parent.role == "nursery" else "nursery"), ""
 
     def _role_of_contained(self, pid: int) -> tuple[str, str]:
@@ -149,7 +154,7 @@ class Witness:
     def _compare(self) -> None:
         by_part: dict[tuple[str, int], dict[str, list[Process]]] = defaultdict(lambda: defaultdict(list))
         for one in self._present:
-            if one.execution_id in self._parts:
+            if one.execution_id in self._parts and one.role != "young":
                 by_part[self._parts[one.execution_id]][one.execution_id].append(one)
         for part, executions in by_part.items():
             if len(executions) < 2:
@@ -185,11 +190,19 @@ def _parent_of(pid: int) -> int:
     return int(_fields_of(pid)[1])
 
 
+def _has_its_program(pid: int) -> bool:
+    """Whether the engine of WebAssembly is at work in it: from then on it catches what a program does with its memory."""
+    return any(mask & _SIGSEGV_BIT for mask in _signals(pid, "SigCgt:"))
+
+
 def _is_killed(pid: int) -> bool:
     """Whether the kernel has its SIGKILL already, and only has to carry it out."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return any(mask & _SIGKILL_BIT for mask in _signals(pid, "SigPnd:", "ShdPnd:"))
     except (FileNotFoundError, ProcessLookupError):
         return True
-    pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
-    return any(mask & _SIGKILL_BIT for mask in pending)
+
+
+def _signals(pid: int, *sets: str) -> list[int]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return [int(line.split()[1], 16) for line in lines if line.startswith(sets)]

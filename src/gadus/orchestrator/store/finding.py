@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadus.core.errors import Conflict, NotFound
+from gadus.core.errors import Conflict, GadusError, NotFound
 from gadus.core.job import Job
 
 from .database import Snapshot, placeholders
+from .failures import corrupt
 from .rows import job_of
 from .tables import select
 
@@ -29,11 +30,19 @@ def whole(where: str, snapshot: Snapshot, ids: Sequence[str]) -> list[Job]:
     return [jobs[job_id] for job_id in ids if job_id in jobs]
 
 
-def version_of(snapshot: Snapshot, job_id: str) -> int:
+def get(where: str, snapshot: Snapshot, job_id: str) -> Job:
+    """See `Store.get`."""
+    jobs = whole(where, snapshot, [job_id]) if _can_be_asked(job_id) else []
+    if not jobs:
+        raise _missing(where, snapshot, job_id)
+    return jobs[0]
+
+
+def version_of(where: str, snapshot: Snapshot, job_id: str) -> int:
     """The version of a job. Raises NotFound."""
-    rows = snapshot.rows("SELECT version FROM jobs WHERE id = ?", (job_id,))
+    rows = snapshot.rows("SELECT version FROM jobs WHERE id = ?", (job_id,)) if _can_be_asked(job_id) else []
     if not rows:
-        raise _no_such(job_id)
+        raise _missing(where, snapshot, job_id)
     return int(rows[0][0])
 
 
@@ -68,6 +77,13 @@ def latest_named(where: str, snapshot: Snapshot, namespace: str, name: str) -> J
     query = "SELECT id FROM jobs WHERE name = ? AND namespace = ? ORDER BY created_at DESC, id LIMIT 1"
     found = snapshot.rows(query, (name, namespace)) if _can_be_asked(name) else []
     return whole(where, snapshot, [found[0][0]])[0] if found else None
+
+
+def _missing(where: str, snapshot: Snapshot, job_id: str) -> GadusError:
+    """What to raise for a job without a row: its events are looked up by another index."""
+    if _can_be_asked(job_id) and snapshot.rows("SELECT 1 FROM events WHERE job_id = ? LIMIT 1", (job_id,)):
+        return corrupt(where, f"job {job_id} has events and is not there itself")
+    return _no_such(job_id)
 
 
 def _can_be_asked(text: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from typing import Self
 
-from gadus.core.errors import GadusError, NotFound, StorageUnavailable
+from gadus.core.errors import GadusError, StorageUnavailable
 from gadus.core.job import Event, Job, State, Vacancy
 from gadus.core.spec import Constraint
 
@@ -66,10 +66,7 @@ class EventLog:
     def get(self, job_id: str) -> Job:
         """See `Store.get`."""
         with self.database.reading() as snapshot:
-            jobs = finding.whole(self.database.where, snapshot, [job_id])
-        if not jobs:
-            raise NotFound(f"job not found: {job_id}", hint="`gadus job list` shows the jobs there are")
-        return jobs[0]
+            return finding.get(self.database.where, snapshot, job_id)
 
     def find(self, text: str, namespace: str = "") -> Job:
         """See `Store.find`."""
@@ -106,8 +103,8 @@ class EventLog:
         """See `Store.events`."""
         query = "SELECT version, event, checksum FROM events WHERE job_id = ? AND version > ? ORDER BY version"
         with self.database.reading() as snapshot:
+            last = finding.version_of(self.database.where, snapshot, job_id)
             rows = snapshot.rows(query, (job_id, after_version))
-            last = finding.version_of(snapshot, job_id)
         if [row[0] for row in rows] != list(range(after_version + 1, last + 1)):
             raise corrupt(self.database.where, f"events of job {job_id} are missing")
         return [(version, event_of(self.database.where, job_id, version, text, found)) for version, text, found in rows]
