@@ -45,7 +45,8 @@ CALLS = (
 """What changes something outside the process, or begins or ends doing so."""
 SECONDS = 30.0
 _LOOK_SECONDS = 0.02
-_LOST = "without a word"
+_OF_A_KILL = ("ended without a word", "was ended by SIGKILL")
+"""What is told of an execution whose shim was killed, or the process of its program."""
 
 T = TypeVar("T")
 
@@ -128,7 +129,7 @@ class CrashPoints:
         self._see_to_its_end(where, accepted)
         for one in self.installation.executions(accepted.job_id):
             state = one["ComputeState"]
-            if state["StateType"] != COMPLETED and not (touched and _LOST in state["Message"]):
+            if state["StateType"] != COMPLETED and not (touched and state["Message"].endswith(_OF_A_KILL)):
                 self.wrong.append(f"{where}: an execution ended as {state}")
         if alone:
             self._warm_up()

@@ -125,10 +125,18 @@ class Witness:
         if child_of:
             return ("program" if _has_its_program(pid) else "young"), child_of
         if output.startswith(f"{self._data_dir}/shims/"):
-            return "shim", Path(output.removesuffix(" (deleted)")).parent.name
+            execution_id = Path(output.removesuffix(" (deleted)")).parent.name
+            return ("shim" if self._is_shim_of(execution_id, pid) else "young"), execution_id
         if output.startswith("pipe:"):
             return "", ""
         return ("spare" if parent is not None and parent.role == "nursery" else "nursery"), ""
+
+    def _is_shim_of(self, execution_id: str, pid: int) -> bool:
+        # Its child has the same output at first, and may be seen when the shim is gone.
+        with suppress(FileNotFoundError):
+            said = json.loads((self._data_dir / "shims" / execution_id / "shim.json").read_bytes())
+            return bool(said["pid"] == pid)
+        return False
 
     def _role_of_contained(self, pid: int) -> tuple[str, str]:
         # The shims and whoever runs these tests have no such variable: it is given to programs alone.
