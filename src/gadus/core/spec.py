@@ -246,7 +246,7 @@ class JobSpec(Wire):
     name: Text = Field("", alias="Name")
     namespace: Text = Field("default", alias="Namespace", min_length=1)
     type: Literal["batch", "ops", "daemon", "service"] = Field(alias="Type")
-    priority: int = Field(0, alias="Priority")
+    priority: int = Field(0, alias="Priority", ge=-(2**31), le=2**31 - 1)
     count: int = Field(1, alias="Count", ge=0, le=LARGEST_COUNT)
     constraints: tuple[Constraint, ...] = Field((), alias="Constraints")
     meta: dict[str, str] = Field(default_factory=dict, alias="Meta")
