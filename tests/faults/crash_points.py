@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,7 +29,7 @@ from typing import TypeVar
 
 import rooms  # noqa: F401 - finds the parts of other rooms
 from clients import COMPLETED, FINAL, Accepted, all_jobs, problems_of
-from installation import API, Installation
+from installation import API, Installation, eventually
 from programs import Asked, sleeper, wasm_job
 from remains import files_left
 from slow_s3 import SlowS3, slow_s3
@@ -43,8 +42,6 @@ CALLS = (
     *("openat", "flock", "close", "clone", "clone3"),
 )
 """What changes something outside the process, or begins or ends doing so."""
-SECONDS = 30.0
-_LOOK_SECONDS = 0.02
 _OF_A_KILL = ("ended without a word", "was ended by SIGKILL")
 """What is told of an execution whose shim was killed, or the process of its program."""
 
@@ -154,9 +151,9 @@ class CrashPoints:
         return touched
 
     def _judge(self) -> None:
-        deadline = time.monotonic() + SECONDS
-        while (left := files_left(self.installation.data_dir)) and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+        with suppress(AssertionError):
+            eventually(lambda: not files_left(self.installation.data_dir))
+        left = files_left(self.installation.data_dir)
         self.wrong += [f"left: {one}" for one in left]
         self.wrong += [f"at once: {one}" for one in self.witness.at_once]
         checked = self.installation.command("store", "check")
@@ -187,11 +184,7 @@ class CrashPoints:
                 trace.wait()
 
     def _wait(self, look: Callable[[], T]) -> T:
-        deadline = time.monotonic() + SECONDS
-        while not (seen := look()):
-            assert time.monotonic() < deadline, (self.installation.last_words(), self.wrong)
-            time.sleep(_LOOK_SECONDS)
-        return seen
+        return eventually(look, lambda: (self.installation.last_words(), self.wrong))
 
 
 def tried(point: Callable[[str, int], bool], calls: tuple[str, ...], step: int) -> None:

@@ -9,18 +9,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 API = "/api/v1/orchestrator"
 ANSWER_SECONDS = 20.0
 AWAY_SECONDS = 90.0
 """So long a client tries: no server here is away for longer."""
+EVENTUALLY_SECONDS = 30.0
 _PAUSE_SECONDS = 0.05
 _BUSY = 503
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,12 @@ class Installation:
         """The command line on the same directory, to its end."""
         whole = [sys.executable, "-m", "gadus", "--data-dir", str(self.data_dir), *words]
         return subprocess.run(whole, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def eventually(look: Callable[[], T], otherwise: Callable[[], object] = lambda: None) -> T:
+    """Waits for a value that is true, and gives it; `otherwise` says more when it never comes."""
+    deadline = time.monotonic() + EVENTUALLY_SECONDS
+    while not (seen := look()):
+        assert time.monotonic() < deadline, otherwise()
+        time.sleep(0.02)
+    return seen
