@@ -211,7 +211,7 @@ class Loop:
         job = await self._job_for_sure(job_id)
         nodes = tuple(self._placing.matching(job))
         if not job.state.final and (job.spec.type == "ops" or set(nodes) - set(job.nodes)):
-            await self.happened_for_sure(job_id, Matched(at=time.time(), nodes=nodes))
+            await self.happened_for_sure(job_id, Matched(at=time.time(), edition=job.edition, nodes=nodes))
 
     async def _match_those_that_join(self) -> None:
         while True:
@@ -225,7 +225,7 @@ class Loop:
         """No node there is could run what waits of the job."""
         job = await self._job_for_sure(job_id)
         if not job.state.final and job.message != message:
-            await self.happened_for_sure(job_id, Unplaceable(at=time.time(), message=message))
+            await self.happened_for_sure(job_id, Unplaceable(at=time.time(), edition=job.edition, message=message))
 
     async def _time_is_up(self, job_id: str, at: float) -> None:
         job = await self._job_for_sure(job_id)
