@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from gadus.contracts import Backend
@@ -28,6 +27,8 @@ _LONGEST_PAUSE_SECONDS = 300.0
 _STORE_PAUSE_SECONDS = 1.0
 _REFUSED_PAUSE_SECONDS = 60.0
 """So long after a refusal the node is asked again: its policy looks at what may change."""
+_REFUSALS_KEPT = 10_000
+"""Jobs, of which it is known who refused them: of those that were refused longest ago it may be no more."""
 _BEHIND = "has room, but others come first"
 _PAUSED = "has room; a pause before the next try is not over"
 
@@ -72,6 +73,7 @@ class Placing:
         self._taken: dict[str, _Taken] = {}
         self._taken_of: dict[str, Amounts] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._withdrawn: set[str] = set()
         self._refused: dict[str, dict[str, str]] = {}
         self._kicked = asyncio.Event()
 
@@ -115,7 +117,8 @@ class Placing:
         if paused is not None:
             paused.cancel()
         self._waiting.remove(execution_id)
-        self._refused.pop(execution_id, None)
+        if execution_id in self._under_way:
+            self._withdrawn.add(execution_id)
 
     def took(self, job: Job, execution: Execution) -> None:
         """The execution holds its room, from now or since before."""
@@ -142,14 +145,13 @@ class Placing:
         if not job.vacancies:
             return ""
         nodes = self._backend.nodes()
-        refused = dict(chain.from_iterable(self._refused.get(vacancy.id, {}).items() for vacancy in job.vacancies))
         paused = all(vacancy.id in self._paused for vacancy in job.vacancies)
         return shortage(
             nodes,
             self.free(nodes),
             self._needs_of(job.spec),
             len(job.vacancies),
-            refused=refused,
+            refused=self._refused.get(job.id),
             otherwise=_PAUSED if paused else _BEHIND,
         )
 
@@ -201,13 +203,16 @@ class Placing:
 
     async def _place(self, entry: Entry, node: Node) -> None:
         assert self._jobs is not None
+        if not self._still_waits(entry):
+            self.released(entry.execution_id)
+            return
         try:
             if reason := await self._refusal(self._jobs.job(entry.job_id), node):
                 self.released(entry.execution_id)
                 await self._refuse(entry, node, reason)
                 return
             await self._jobs.happened(entry.job_id, self._placed(entry, node))
-            self._refused.pop(entry.execution_id, None)
+            self._refused.get(entry.job_id, {}).pop(node.id, None)
         except (Conflict, Rejected):
             # It waits no longer: stopped, or another server was quicker.
             self.released(entry.execution_id)
@@ -225,7 +230,9 @@ class Placing:
         assert self._jobs is not None
         if not self._still_waits(entry):
             return
-        self._refused[entry.execution_id] = {**self._refused.get(entry.execution_id, {}), node.id: reason}
+        self._refused.setdefault(entry.job_id, {})[node.id] = reason
+        if len(self._refused) > _REFUSALS_KEPT:
+            del self._refused[next(iter(self._refused))]
         turned_away = replace(entry, but_not=entry.but_not | {node.id})
         if all(self._never(one, turned_away) for one in self._backend.nodes()):
             await self._jobs.unplaceable(entry.job_id, self.why_it_waits(self._jobs.job(entry.job_id)))
@@ -236,8 +243,7 @@ class Placing:
         asyncio.get_running_loop().call_later(_REFUSED_PAUSE_SECONDS, self._ask_again, turned_away)
 
     def _still_waits(self, entry: Entry) -> bool:
-        assert self._jobs is not None
-        return any(vacancy.id == entry.execution_id for vacancy in self._jobs.job(entry.job_id).vacancies)
+        return entry.execution_id not in self._withdrawn
 
     def _ask_again(self, turned_away: Entry) -> None:
         """Every node may be asked again, if it still waits."""
@@ -277,6 +283,7 @@ class Placing:
         # Who was refused may be on its way to the next node before this is called.
         if self._under_way.get(name) is ended:
             del self._under_way[name]
+            self._withdrawn.discard(name)
 
     def _already(self, job_id: str) -> Mapping[str, int]:
         """How many executions of the job live on each node."""
