@@ -193,6 +193,24 @@ def test_one_call_looks_at_a_bounded_number_of_shapes(monkeypatch: pytest.Monkey
     assert asked == [f"job of e{number}" for number in range(10)]
 
 
+def test_of_a_hundred_thousand_only_the_first_of_each_kind_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten kinds on two nodes: what is asked per call does not depend on how many wait."""
+    kinds, rooms, examined, ranked_ = 10, 200, [], []
+    may_run, ranked = queue._may_run, queue.ranked
+    monkeypatch.setattr(queue, "_may_run", lambda *asked: examined.append(asked) or may_run(*asked))
+    monkeypatch.setattr(queue, "ranked", lambda *asked, **more: ranked_.append(asked) or ranked(*asked, **more))
+    cluster = Cluster([node("a", rooms / 2), node("b", rooms / 2)])
+    cluster.add(*(entry(f"e{n}", needs(memory_bytes=n % kinds), job="j", index=n) for n in range(100_000)))
+    assert cluster.place() == [f"e{n}" for n in range(rooms)]
+    # Where a kind could run at all is found out once; to place one is to rank nodes once.
+    assert (len(examined), len(ranked_)) == (kinds * 2, rooms)
+    # Nodes that are full cost nothing, whoever waits.
+    assert cluster.place() == []
+    assert len(ranked_) == rooms
+    # Equal needs are kept once.
+    assert len({id(waits.needs) for _, waits, _ in cluster.waiting._entries.values()}) == kinds
+
+
 def test_a_removed_entry_is_never_placed_also_when_it_came_back() -> None:
     cluster = Cluster([node("n", 1)])
     cluster.add(entry("a", since=1), entry("b", since=2), entry("c", since=3))
