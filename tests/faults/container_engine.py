@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from docker_engine import IMAGE, built
 from gadus.core.errors import EngineUnavailable
 from gadus.engines._docker_client import connected
 from gadus.engines.docker import EXECUTION_LABEL
+from parts import skip_without
 
 _READY_SECONDS = 30.0
 
@@ -91,19 +94,21 @@ class ContainerEngine:
         return (self._room / "log").read_text()[-2000:]
 
 
-def can_start_engines() -> bool:
-    """Whether this machine has what it takes, besides root."""
-    return shutil.which("dockerd") is not None
+def skip_unless_engines_can_be_started() -> None:
+    """Leaves the test out, and says so."""
+    if os.geteuid() != 0 or not shutil.which("dockerd"):
+        skip_without("dockerd", "only root can start a container engine", "run the tests as root, with docker.io installed")
 
 
 @contextmanager
-def container_engine(room: Path) -> Iterator[ContainerEngine]:
+def container_engine() -> Iterator[ContainerEngine]:
     """An engine that answers and has the image of the tests."""
-    room.mkdir(parents=True)
-    engine = ContainerEngine(room)
-    try:
-        engine.start()
-        asyncio.run(built(engine.docker_host))
-        yield engine
-    finally:
-        engine.clear()
+    # Not below a test's own directory: the names of its sockets would be too long.
+    with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as room:
+        engine = ContainerEngine(Path(room))
+        try:
+            engine.start()
+            asyncio.run(built(engine.docker_host))
+            yield engine
+        finally:
+            engine.clear()

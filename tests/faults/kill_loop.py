@@ -218,7 +218,7 @@ def main() -> int:
     say(f"seed {given.seed}, in {home}")
     with ExitStack() as parts:
         s3 = parts.enter_context(slow_s3())
-        engine = parts.enter_context(container_engine(home / "engine")) if given.docker else None
+        engine = parts.enter_context(container_engine()) if given.docker else None
         loop = KillLoop(home, given.seed, s3, engine, say=say)
         loop.run(given.points)
     for one in loop.wrong:

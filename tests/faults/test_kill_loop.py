@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import rooms  # noqa: F401 - finds the parts of other rooms
-from container_engine import can_start_engines, container_engine
+from container_engine import container_engine, skip_unless_engines_can_be_started
 from kill_loop import KillLoop
 from slow_s3 import slow_s3
-
-from parts import skip_without
 
 SEED = 20
 
@@ -27,9 +24,8 @@ def test_every_accepted_job_has_its_one_end_whatever_is_killed(tmp_path: Path) -
 
 @pytest.mark.timeout(300)
 def test_jobs_in_containers_have_their_one_end_too_and_leave_no_container(tmp_path: Path) -> None:
-    if os.geteuid() != 0 or not can_start_engines():
-        skip_without("dockerd", "only root can start a container engine", "run the tests as root, with docker.io installed")
-    with slow_s3() as s3, container_engine(tmp_path / "engine") as engine:
+    skip_unless_engines_can_be_started()
+    with slow_s3() as s3, container_engine() as engine:
         loop = KillLoop(tmp_path, SEED, s3, engine)
         loop.run(10)
     assert not loop.wrong, (loop.summary(), loop.wrong)
