@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from docker_engine import IMAGE, built
@@ -71,8 +71,20 @@ class ContainerEngine:
             # Only a further engine ends the containers of one that was killed.
             self.start()
         self.end(signal.SIGTERM)
+        self._end_minders()
         # One that was killed leaves its room mounted on itself.
         subprocess.run(["umount", "--quiet", "--recursive", "--lazy", str(self._room / "data")], check=False)
+
+    def _end_minders(self) -> None:
+        """Those of containers that an engine had just made when it was killed: no later engine knows of them."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if str(self._room / "run").encode() in (process / "cmdline").read_bytes():
+                    contained = [
+                        int(pid) for task in (process / "task").iterdir() for pid in (task / "children").read_text().split()
+                    ]
+                    for pid in (*contained, int(process.name)):
+                        os.kill(pid, signal.SIGKILL)
 
     def containers(self) -> list[str]:
         """Every container that belongs to an execution."""

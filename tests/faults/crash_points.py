@@ -203,6 +203,8 @@ def main() -> int:
     parser.add_argument("--of", choices=("server", "shim", "shim-alone"), nargs="+", default=("server", "shim", "shim-alone"))
     parser.add_argument("--inputs", action="store_true", help="jobs that are brought something, which has points of its own")
     given = parser.parse_args()
+    # So that what was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     home = Path(tempfile.mkdtemp(prefix="crash-points-"))
     with ExitStack() as parts:
         points = CrashPoints(home, say=partial(print, flush=True))

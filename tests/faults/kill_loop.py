@@ -213,6 +213,8 @@ def main() -> int:
     parser.add_argument("--docker", action="store_true", help="also jobs in containers, of an own engine that is killed too")
     parser.add_argument("--keep", action="store_true", help="leave the data directory for a look")
     given = parser.parse_args()
+    # So that what was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     home = Path(tempfile.mkdtemp(prefix="kill-loop-"))
     say = partial(print, flush=True)
     say(f"seed {given.seed}, in {home}")
