@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -44,9 +45,18 @@ def held(path: Path) -> Iterator[bool]:
             os.close(lock)
 
 
-def living(parent: Path) -> frozenset[str]:
-    """The names of the claimed directories below `parent`, after a sweep: those that a living process works in."""
-    return frozenset(path.with_suffix("").name for path in parent.glob("*.lock"))
+@dataclass(frozen=True, slots=True)
+class Living:
+    """
+    Contains the names of the directories below `parent` that are claimed at the moment in which it is asked, after a sweep.
+
+    Not those of the moment in which it was made: what somebody began since then is alive as well.
+    """
+
+    parent: Path
+
+    def __contains__(self, name: object) -> bool:
+        return _lock_path(self.parent / str(name)).exists()
 
 
 def sweep(parent: Path) -> list[str]:

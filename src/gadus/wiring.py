@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from gadus.backends import inline, local
 from gadus.backends.hardware import this_machine
 from gadus.backends.selection import Answers, refusal
-from gadus.claim import held, living, sweep
+from gadus.claim import Living, held, sweep
 from gadus.core.capacity import Amounts
 from gadus.core.check import check
-from gadus.core.errors import EngineUnavailable, InvalidSpec
+from gadus.core.errors import GadusError, InvalidSpec, NotFound
 from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.jobfile.decode import decode_params
 from gadus.core.lifecycle import deadline
@@ -43,6 +43,8 @@ from .config import Settings
 from .contracts import Engine, Reporter, Source
 
 _SHAPES_KEPT = 10_000
+_ENGINE_BACK_SECONDS = 10.0
+"""How often an engine that was away is asked whether it is back."""
 _COMES_WITH_THE_JOB = "inline"
 
 
@@ -63,8 +65,14 @@ async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service
         backend = local.Backend(parts.nodes, settings.shims_dir, nursery, parts.clean_up, parts.forget_job)
         with Writer(store) as writer:
             server = Server(store, writer, backend, parts.needs_of, parts.needs_from, parts.refusal, parts.checked, Unwatched())
+            parts.forget_jobs_that_are_over(store)
             async with server.running():
-                yield server, _service(settings, parts, store)
+                cleaning = asyncio.create_task(parts.clean_up_later())
+                cleaning.add_done_callback(server.report)
+                try:
+                    yield server, _service(settings, parts, store)
+                finally:
+                    cleaning.cancel()
 
 
 def store_of(settings: Settings) -> Store:
@@ -100,6 +108,7 @@ class Parts:
         self._settings = settings
         self._engines: dict[str, Engine] = {}
         self._sources: dict[str, Source[Any]] = {}
+        self._unswept: set[str] = set()
         self._answers = Answers()
 
     async def execute(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
@@ -209,12 +218,38 @@ class Parts:
             local_inputs = all(one.pin and not one.to_fetch.objects for one in data)
         return await refusal(policy, spec.model_dump_json(by_alias=True).encode(), needs, local_inputs)
 
-    async def clean_up(self) -> None:
-        """End and remove what belongs to executions whose process is gone."""
+    async def clean_up(self, *names: str) -> None:
+        """
+        End and remove what belongs to executions whose process is gone, in these engines or in all.
+
+        What an engine that is away keeps from being removed goes when it is back, see `clean_up_later`.
+        """
         sweep(self._settings.executions_dir)
-        for engine in self._engines.values():
-            with suppress(EngineUnavailable):
-                await engine.sweep(living(self._settings.executions_dir))
+        self._cache.clean_up()
+        for name in names or plugins.names("engines"):
+            self._unswept.add(name)
+            with suppress(GadusError):
+                await self.engine(name)[0].sweep(Living(self._settings.executions_dir))
+                self._unswept.discard(name)
+
+    async def clean_up_later(self) -> None:
+        """For ever: first what an earlier server did not come to, then what could not be removed since its engine was away."""
+        await self.clean_up()
+        while True:
+            await asyncio.sleep(_ENGINE_BACK_SECONDS)
+            if self._unswept:
+                await self.clean_up(*self._unswept)
+
+    def forget_jobs_that_are_over(self, store: Store) -> None:
+        """Remove what jobs shared that were over before a server that was killed could remove it."""
+        for job_id in self._shared_pins.jobs():
+            try:
+                job = store.get(job_id)
+            except NotFound:
+                self.forget_job(job_id)
+            else:
+                if job.state.final and not job.live:
+                    self.forget_job(job_id)
 
     def forget_job(self, job_id: str) -> None:
         """Nothing of the job runs any more, or will."""

@@ -41,7 +41,7 @@ class Server:
         self.nursery = Nursery((sys.executable, str(PROCESS), str(self.directory)))
         self.backend = Backend(list, self.directory / "shims", self.nursery, self._clean_up, lambda _: None)
 
-    async def _clean_up(self) -> None:
+    async def _clean_up(self, _engine: str) -> None:
         self.cleaned.append("cleaned")
 
     def records(self, execution_id: str) -> Records:

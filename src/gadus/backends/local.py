@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gadus.claim import held
 from gadus.contracts import Reporter
+from gadus.core.errors import EngineUnavailable
 from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.placement import Node
 from gadus.shims.asking import Nursery
@@ -28,6 +29,9 @@ _LOST = Outcome(
     can_retry=True,
 )
 
+_LEAVE_SOMETHING = (EngineUnavailable.__name__, "NodeLost")
+"""The kinds of failures after which something may run on: nobody could end it."""
+
 
 class Backend:
     """Starts shims and follows them; to stop following one leaves it running."""
@@ -37,11 +41,12 @@ class Backend:
         nodes: Callable[[], Sequence[Node]],
         shims_dir: Path,
         nursery: Nursery,
-        clean_up: Callable[[], Awaitable[None]],
+        clean_up: Callable[[str], Awaitable[None]],
         forget_job: Callable[[str], None],
     ) -> None:
         """
-        `clean_up` ends and removes what belongs to executions whose process is gone, `forget_job` what those of a job share.
+        `clean_up` ends and removes what belongs to executions of an engine whose process is gone, `forget_job` what those of a
+        job share.
         """
         self._nodes = nodes
         self._shims_dir = shims_dir
@@ -70,11 +75,11 @@ class Backend:
             finally:
                 self._following.discard(execution.id)
         _tell(records, reporter)
-        if exit_ is not None:
-            return exit_.outcome
-        # First what it left running, then the news: whoever hears it may start the same thing anew.
-        await self._clean_up()
-        return _LOST
+        outcome = exit_.outcome if exit_ is not None else _LOST
+        if outcome.error is not None and outcome.error.kind in _LEAVE_SOMETHING:
+            # First what it left running, then the news: whoever hears it may start the same thing anew.
+            await self._clean_up(job.spec.task.engine.name)
+        return outcome
 
     async def stop(self, execution_id: str) -> None:
         """Ask the shim to end; kill it when it does not, so that what it started is cleaned up after it."""

@@ -123,6 +123,10 @@ class Server:
         """Fails with what is wrong with the driving of jobs itself, if something is."""
         return self._loop.failure
 
+    def report(self, task: asyncio.Task[None]) -> None:
+        """See `Loop.report`."""
+        self._loop.report(task)
+
     @property
     def follows(self) -> int:
         """How many executions run."""

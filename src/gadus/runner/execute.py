@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gadus.claim import living, sweep
+from gadus.claim import Living, sweep
 from gadus.config import Settings
 from gadus.contracts import Engine, Mount, Program, Reporter, Silent
 from gadus.core.errors import GadusError
@@ -133,7 +133,7 @@ class Runner:
         """Once for each engine: end what a killed process left running in it."""
         if name not in self._swept:
             self._swept.add(name)
-            await engine.sweep(living(self._settings.executions_dir))
+            await engine.sweep(Living(self._settings.executions_dir))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,10 @@ class SharedPins:
 
             yield _read(path), tell
 
+    def jobs(self) -> list[str]:
+        """Every job of which something is kept here."""
+        return sorted(path.name for path in self._directory.iterdir()) if self._directory.is_dir() else []
+
     def forget(self, job_id: str) -> None:
         """No execution of the job runs any more, or will."""
         shutil.rmtree(self._directory / job_id, ignore_errors=True)

@@ -211,6 +211,11 @@ class Cache:
         for removed in self._room.remove(doomed):
             pruned.add(removed)
 
+    def clean_up(self) -> None:
+        """Remove the trees that processes built which are gone by now, and count anew what these may have had promised."""
+        if any(not name.startswith(_SINGLE_FLIGHT) for name in sweep(self._layout.partials)):
+            self._room.doubt()
+
     def _sweep(self) -> bool:
         """Remove what dead processes left; whether one of them may have held a promise."""
         left = sweep(self._layout.partials)
