@@ -195,7 +195,7 @@ def test_program_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     """1. A node runs a busy loop. 2. The node is killed. 3. The loop is gone."""
     node = f"""
 import asyncio, sys
-sys.path[:0] = {[str(Path(__file__).parent)]!r}
+sys.path[:0] = {[str(Path(__file__).parents[1])]!r}
 from pathlib import Path
 from gadus.engines._wasm_pace import FREE_SECONDS
 from gadus.engines.wasm import Engine

@@ -3,51 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
-from gadus.contracts import Examined, Mount, Output, Program, Reporter
+from gadus.config import Settings
+from gadus.contracts import Mount, Output, Program, Stream
 from gadus.core.errors import DiskLimitExceeded, TimedOut
-from gadus.core.spec import InputSource, Task
+from gadus.engines import wasm
 from gadus.runner import quota
 from gadus.runner.limits import run_within_limits
 from gadus.testing.engines import Heard
+from wasm_probe import example, task
+
+KIB = 2**10
 
 
-class Engine:
-    """Runs a coroutine, and remembers which grace the program was given when it was cancelled."""
+class Engine(wasm.Engine):
+    """The real one, which also remembers the grace that a program had when its run was cancelled."""
 
-    def __init__(self, work: Callable[[], Awaitable[int]]) -> None:
-        self._work = work
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         self.own_bytes = 0
         self.graces: list[float] = []
 
     async def run(self, program: Program, output: Output) -> int:
         try:
-            return await self._work()
+            return await super().run(program, output)
         except asyncio.CancelledError:
             self.graces.append(program.grace_seconds())
-            output.note("ended")
             raise
 
     async def own_disk_bytes(self, program: Program) -> int:
+        # As an engine whose programs have a disk of their own.
         return self.own_bytes
 
-    def program_inputs(self, params: BaseModel, task: Task) -> Sequence[InputSource]:
-        return ()
 
-    async def examine(self, program: Program) -> Examined:
-        return Examined(ready=True)
+class Writing(Heard):
+    """Writes a file as soon as the program says that it runs."""
 
-    async def prepare(self, program: Program, reporter: Reporter) -> None:
-        return None
+    def __init__(self, file: Path, size_bytes: int) -> None:
+        super().__init__()
+        self._file = file
+        self._size_bytes = size_bytes
 
-    async def sweep(self, keep: Container[str]) -> None:
-        return None
+    def write(self, stream: Stream, data: bytes) -> None:
+        super().write(stream, data)
+        self._file.write_bytes(b"x" * self._size_bytes)
 
 
 @pytest.fixture(autouse=True)
@@ -55,65 +58,75 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quota, "LOOK_SECONDS", 0.01)
 
 
-def task(**more: Any) -> Task:
-    return Task.model_validate({"Name": "main", "Engine": {"Type": "docker"}, **more})
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(Settings(data_dir=tmp_path / "data"))
 
 
-def program(*mounts: Mount) -> Program:
-    return Program(execution_id="e-1", job_id="j-1", params=task(), environment={}, mounts=mounts)
+@pytest.fixture
+def mounts(tmp_path: Path) -> tuple[Mount, Mount]:
+    """An input and a result."""
+    for name in ("inputs", "outputs"):
+        (tmp_path / name).mkdir()
+    return Mount(tmp_path / "inputs", "/inputs"), Mount(tmp_path / "outputs", "/outputs", writable=True)
 
 
-async def forever() -> int:
-    await asyncio.Event().wait()
-    return 0
+def program(*arguments: str, mounts: tuple[Mount, ...] = ()) -> Program:
+    asked = example(*arguments)
+    return Program(execution_id="e-1", job_id="j-1", params=asked.params, environment={}, files=asked.files, mounts=mounts)
 
 
-async def seven() -> int:
-    return 7
+def limited(seconds: int = 0, disk: str = "") -> Any:
+    return task(Timeouts={"ExecutionTimeout": seconds}, Resources={"Disk": disk})
 
 
-async def test_program_within_its_limits_gives_its_exit_code() -> None:
-    limited = task(Timeouts={"ExecutionTimeout": 100}, Resources={"Disk": "1MiB"})
-    assert await run_within_limits(Engine(seven), program(), limited, Heard()) == 7
-    assert await run_within_limits(Engine(seven), program(), task(), Heard()) == 7
+async def test_program_within_its_limits_gives_its_exit_code(engine: Engine) -> None:
+    assert await run_within_limits(engine, program("exit", "7"), limited(100, "1MiB"), Heard()) == 7
+    assert await run_within_limits(engine, program("exit", "7"), limited(), Heard()) == 7
 
 
-async def test_program_that_took_too_long_has_time_to_save_what_it_has() -> None:
-    engine, heard = Engine(forever), Heard()
+async def test_program_that_took_too_long_has_time_to_save_what_it_has(engine: Engine) -> None:
+    heard = Heard()
     with pytest.raises(TimedOut, match="timed out after"):
-        await run_within_limits(engine, program(), task(Timeouts={"ExecutionTimeout": 1}), heard)
-    assert (engine.graces, heard.notes) == ([10.0], ["ended"])
+        await run_within_limits(engine, program("forever"), limited(1), heard)
+    assert (engine.graces, heard.stdout) == ([10.0], b"running\n")
 
 
-async def test_program_that_a_person_stops_has_a_second() -> None:
-    engine = Engine(forever)
-    run = asyncio.create_task(run_within_limits(engine, program(), task(Timeouts={"ExecutionTimeout": 100}), Heard()))
-    await asyncio.sleep(0)
+async def test_program_that_a_person_stops_has_a_second(engine: Engine) -> None:
+    heard = Heard()
+    run = asyncio.create_task(run_within_limits(engine, program("forever"), limited(100), heard))
+    async with asyncio.timeout(30):
+        await heard.started.wait()
     run.cancel()
     await asyncio.wait([run])
     assert (run.cancelled(), engine.graces) == (True, [1.0])
 
 
-async def test_disk_counts_in_results_and_in_the_engine_but_not_in_inputs(tmp_path: Path) -> None:
-    mounts = [Mount(tmp_path / "inputs", "/inputs"), Mount(tmp_path / "outputs", "/outputs", writable=True)]
-    for mount in mounts:
-        mount.source.mkdir()
-
-    async def write(name: str) -> int:
-        (tmp_path / name / "file").write_bytes(b"x" * 2**20)
-        return await forever()
-
-    engine = Engine(lambda: write("outputs"))
+async def test_disk_counts_in_results(engine: Engine, mounts: tuple[Mount, Mount]) -> None:
+    writing = Writing(mounts[1].source / "file", 1024 * KIB)
     with pytest.raises(DiskLimitExceeded, match=r"512\.0 KiB"):
-        await run_within_limits(engine, program(*mounts), task(Resources={"Disk": "512KiB"}), Heard())
+        await run_within_limits(engine, program("forever", mounts=mounts), limited(60, "512KiB"), writing)
     assert engine.graces == [1.0]
 
-    engine = Engine(forever)
-    engine.own_bytes = 2**20
-    with pytest.raises(DiskLimitExceeded):
-        await run_within_limits(engine, program(*mounts), task(Resources={"Disk": "512KiB"}), Heard())
 
-    engine = Engine(lambda: write("inputs"))
+async def test_disk_counts_also_when_the_program_ends_before_the_next_look(
+    engine: Engine, mounts: tuple[Mount, Mount], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "LOOK_SECONDS", 1000)
+    writes = program("write", "/outputs/file", "x" * 64 * KIB, mounts=mounts)
+    assert await run_within_limits(engine, writes, limited(60, "128KiB"), Heard()) == 0
+    again = program("write", "/outputs/more", "x" * 64 * KIB, mounts=mounts)
+    with pytest.raises(DiskLimitExceeded):
+        await run_within_limits(engine, again, limited(60, "32KiB"), Heard())
+
+
+async def test_disk_counts_in_the_engine(engine: Engine, mounts: tuple[Mount, Mount]) -> None:
+    engine.own_bytes = 1024 * KIB
+    with pytest.raises(DiskLimitExceeded):
+        await run_within_limits(engine, program("forever", mounts=mounts), limited(60, "512KiB"), Heard())
+
+
+async def test_disk_does_not_count_in_inputs(engine: Engine, mounts: tuple[Mount, Mount]) -> None:
+    writing = Writing(mounts[0].source / "file", 1024 * KIB)
     with pytest.raises(TimedOut):
-        limited = task(Resources={"Disk": "512KiB"}, Timeouts={"ExecutionTimeout": 1})
-        await run_within_limits(engine, program(*mounts), limited, Heard())
+        await run_within_limits(engine, program("forever", mounts=mounts), limited(1, "512KiB"), writing)

@@ -13,7 +13,7 @@ from gadus.core.spec import Task
 from gadus.engines.wasm import Engine, Params
 from gadus.testing.engines import Example
 
-PROBE = Path(__file__).parent / "wasm_programs" / "probe.wasm"
+PROBE = Path(__file__).parent / "engines" / "wasm_programs" / "probe.wasm"
 INLINE = {"Source": {"Type": "inline", "Params": {"URL": "data:,x"}}}
 
 
