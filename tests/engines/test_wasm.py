@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from wasm_probe import children, example, from_text, task
 
 from gadus.config import Settings
 from gadus.contracts import Mount
@@ -22,6 +21,7 @@ from gadus.core.spec import NetworkType
 from gadus.engines._wasm_pace import FREE_SECONDS
 from gadus.engines.wasm import Engine
 from gadus.testing.engines import EngineSuite, Example, Heard, Told, program_of, ran
+from wasm_probe import children, example, from_text, task
 
 MIB = 2**20
 
