@@ -53,8 +53,14 @@ async def test_ops_job_runs_once_on_every_node_that_matches_and_on_no_other(sett
     for name, where_it_is in (("a", "east"), ("b", "west"), ("c", "east")):
         machines.join(name, zone=where_it_is)
     async with serving(settings, machines) as server:
-        job = await until(server, await server.submit(of_type("ops", "return", **zone("east"))), State.COMPLETED, State.FAILED)
+        asked = of_type("ops", "environment", **zone("east"))
+        job = await until(server, await server.submit(asked), State.COMPLETED, State.FAILED)
     assert (job.state, where(job)) == (State.COMPLETED, [("a", 0), ("c", 1)])
+    for one in job.executions:
+        # Each has the whole of every input, whatever the number of its node.
+        said = (settings.results_of(job.id, one.id) / "stdout").read_text()
+        assert "GADUS_PARTITION_INDEX=0\n" in said
+        assert "GADUS_PARTITION_COUNT=1\n" in said
 
 
 async def test_daemon_runs_on_every_node_that_matches_also_on_those_that_join_later(settings: Settings) -> None:

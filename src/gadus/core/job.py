@@ -146,6 +146,10 @@ class Job(Record):
     def live(self) -> tuple[Execution, ...]:
         return tuple(execution for execution in self.executions if not execution.state.final)
 
+    def part_of(self, execution: Execution) -> tuple[int, int]:
+        """Which part of the inputs an execution has, and of how many: on every node that a job matches it has them all."""
+        return (execution.index, self.spec.count) if self.spec.type in ("batch", "service") else (0, 1)
+
 
 class Submitted(Record):
     """A job was accepted."""

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
@@ -16,6 +16,8 @@ from gadus.core.job import Event, Execution, Job, Placed, Vacancy
 from gadus.core.placement import Needs, Node, reasons_against, shortage
 from gadus.core.spec import JobSpec
 from gadus.core.waiting import Entry, Waiting
+
+from .room import Room, Taken
 
 NeedsOf = Callable[[JobSpec], Needs]
 Refusal = Callable[[Job, Node], Awaitable[str]]
@@ -52,14 +54,6 @@ class Jobs(Protocol):
         """See `Loop.report`."""
 
 
-class _Taken(NamedTuple):
-    """What an execution holds of a node: of its GPUs these, by number."""
-
-    node_id: str
-    amounts: Amounts
-    gpus: tuple[int, ...]
-
-
 class Placing:
     """The queue of one process, and the room on the nodes of its backend."""
 
@@ -70,8 +64,7 @@ class Placing:
         self._jobs: Jobs | None = None
         self._waiting = Waiting()
         self._paused: dict[str, asyncio.TimerHandle] = {}
-        self._taken: dict[str, _Taken] = {}
-        self._taken_of: dict[str, Amounts] = {}
+        self._room = Room()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._withdrawn: set[str] = set()
         self._refused: dict[str, dict[str, str]] = {}
@@ -122,13 +115,11 @@ class Placing:
 
     def took(self, job: Job, execution: Execution) -> None:
         """The execution holds its room, from now or since before."""
-        self._take(execution.id, _Taken(execution.node, self._needs_of(job.spec).amounts, execution.gpus))
+        self._room.take(execution.id, Taken(execution.node, self._needs_of(job.spec).amounts, execution.gpus))
 
     def released(self, execution_id: str) -> None:
         """Its room is free."""
-        taken = self._taken.pop(execution_id, None)
-        if taken is not None:
-            self._taken_of[taken.node_id] -= taken.amounts
+        if self._room.release(execution_id):
             self.kick()
 
     def kick(self) -> None:
@@ -148,21 +139,17 @@ class Placing:
         paused = all(vacancy.id in self._paused for vacancy in job.vacancies)
         return shortage(
             nodes,
-            self.free(nodes),
+            self._room.free(nodes),
             self._needs_of(job.spec),
             len(job.vacancies),
             refused=self._refused.get(job.id),
             otherwise=_PAUSED if paused else _BEHIND,
         )
 
-    def free(self, nodes: Sequence[Node]) -> Mapping[str, Amounts]:
-        """What is left on each node."""
-        return {node.id: node.total - self._taken_of.get(node.id, Amounts()) for node in nodes}
-
     def nodes(self) -> Sequence[tuple[Node, Amounts, int]]:
         """Each node, what is free of it, and how many executions hold room there."""
         nodes = self._backend.nodes()
-        free, running = self.free(nodes), Counter(taken.node_id for taken in self._taken.values())
+        free, running = self._room.free(nodes), self._room.holders()
         return [(node, free[node.id], running[node.id]) for node in nodes]
 
     async def run(self) -> None:
@@ -176,29 +163,17 @@ class Placing:
             self._kicked.clear()
             self._place_all_that_fit()
 
-    def _take(self, execution_id: str, taken: _Taken) -> None:
-        if execution_id not in self._taken:
-            self._taken[execution_id] = taken
-            self._taken_of[taken.node_id] = self._taken_of.get(taken.node_id, Amounts()) + taken.amounts
-
-    def _free_gpus(self, node: Node) -> tuple[int, ...]:
-        """The numbers of the devices that nobody has."""
-        if not node.gpu_devices:
-            return ()
-        held = {number for taken in self._taken.values() if taken.node_id == node.id for number in taken.gpus}
-        return tuple(device.index for device in node.gpu_devices if device.index not in held)
-
     def _place_all_that_fit(self) -> None:
         nodes = self._backend.nodes()
         while len(self._waiting):
-            found = self._waiting.next(nodes, self.free(nodes), self._already, time.time())
+            found = self._waiting.next(nodes, self._room.free(nodes), self._already, time.time())
             if found is None:
                 return
             entry, node_id = found
             self._waiting.remove(entry.execution_id)
             node = next(node for node in nodes if node.id == node_id)
-            gpus = self._free_gpus(node)[: entry.needs.amounts.gpus]
-            self._take(entry.execution_id, _Taken(node_id, entry.needs.amounts, gpus))
+            gpus = self._room.free_gpus(node)[: entry.needs.amounts.gpus]
+            self._room.take(entry.execution_id, Taken(node_id, entry.needs.amounts, gpus))
             self._aside(entry.execution_id, self._place(entry, node))
 
     async def _place(self, entry: Entry, node: Node) -> None:
@@ -222,7 +197,7 @@ class Placing:
             self.enter(entry, not_before=time.time() + _STORE_PAUSE_SECONDS)
 
     def _placed(self, entry: Entry, node: Node) -> Placed:
-        gpus = self._taken[entry.execution_id].gpus
+        gpus = self._room.gpus_of(entry.execution_id)
         return Placed(at=time.time(), execution_id=entry.execution_id, node=node.id, gpus=gpus)
 
     async def _refuse(self, entry: Entry, node: Node, reason: str) -> None:
@@ -269,7 +244,7 @@ class Placing:
 
     def _tell_unplaceable(self, entry: Entry, nodes: Sequence[Node]) -> None:
         assert self._jobs is not None
-        message = shortage(nodes, self.free(nodes), entry.needs, 1)
+        message = shortage(nodes, self._room.free(nodes), entry.needs, 1)
         self._aside(f"{entry.execution_id} is told", self._jobs.unplaceable(entry.job_id, message))
 
     def _aside(self, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -188,11 +188,12 @@ def _program(job: Job, execution: Execution, params: BaseModel, gpus: Sequence[G
 
 def _system_environment(job: Job, execution: Execution) -> Mapping[str, str]:
     """What every program is told about itself, under Bacalhau's names and ours."""
+    index, count = job.part_of(execution)
     values = {
         "EXECUTION_ID": execution.id,
         "JOB_ID": job.id,
         "JOB_TYPE": job.spec.type,
-        "PARTITION_INDEX": str(execution.index),
-        "PARTITION_COUNT": str(job.spec.count),
+        "PARTITION_INDEX": str(index),
+        "PARTITION_COUNT": str(count),
     }
     return {f"{owner}_{name}": value for owner in ("BACALHAU", "GADUS") for name, value in values.items()}

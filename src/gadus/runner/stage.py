@@ -88,7 +88,7 @@ class Stage:
     ) -> StagedInput:
         source, params_model = self._find_source(one.source.type)
         params = params_model.model_validate(one.source.params)
-        share = Share(params, execution.index, job.spec.count)
+        share = Share(params, *job.part_of(execution))
         input_ = Input(self._cache, self._manifests, one, source, params, share, private, reporter, leases)
         start = asyncio.get_running_loop().time()
         async with input_.reported.telling():
@@ -122,7 +122,7 @@ class Stage:
             del self._pins[next(iter(self._pins))]
         self._pins[key] = answer
         try:
-            if job.spec.count == 1:
+            if job.spec.count == 1 and job.spec.type in ("batch", "service"):
                 return await input_.list_and_bring(answer.set_result)
             return await self._lead_all(job, answer, input_)
         except BaseException as exc:
