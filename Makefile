@@ -33,7 +33,7 @@ bench-server: .venv/dev.stamp  ## jobs a second and the latency of one, also wit
 	@$(BIN)/python -m bench.serving --write
 
 faults: .venv/dev.stamp  ## 1,000 kills of server, shims and container engine at random moments: takes more than an hour
-	@$(BIN)/python tests/faults/kill_loop.py --points 1000
+	@$(BIN)/python tests/faults/kill_loop.py --points 1000 --docker
 
 lock: .venv/dev.stamp  ## renew requirements/ after a change of pyproject.toml; UPGRADE=--upgrade takes the newest of all
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

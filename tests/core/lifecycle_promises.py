@@ -9,6 +9,7 @@ from lifecycle_world import World, way_out, world_of
 
 from gadus.core.job import Execution, Job, Vacancy
 from gadus.core.lifecycle import deadline, due, execution_id
+from gadus.core.lifecycle.decide import EDITIONS_KEPT
 
 MOST_TRIES = 12
 """Of a part of a job with an end: ten are lost, or three fail in another way."""
@@ -62,6 +63,9 @@ def tries_have_a_bound(job: Job, model: Model, bounded: Mapping[int, bool]) -> N
         tries.setdefault((one.edition, one.index), []).append(id_of(one))
     for (edition, index), ids in tries.items():
         kept = [one.id for one in job.executions if (one.edition, one.index) == (edition, index)]
+        if edition < job.edition - EDITIONS_KEPT:
+            # Dropped with the next edition after their end.
+            continue
         if bounded[edition]:
             assert kept == ids
             assert len(ids) <= MOST_TRIES

@@ -258,3 +258,16 @@ def test_late_end_of_an_index_that_the_job_has_no_more_places_nothing():
     life.renew(spec_of("batch", 1))
     life.happened(Ended(at=life.wait(), execution_id=second, outcome=OK))
     assert (life.waiting, life.actions) == ([], ())
+
+
+def test_job_that_is_renewed_for_ever_knows_the_last_editions_and_all_that_runs():
+    life = Life("batch")
+    still_ending = life.place()
+    for _ in range(30):
+        life.renew()
+    assert still_ending in {one.id for one in life.job.live}
+    life.end(still_ending)
+    for _ in range(30):
+        life.run(OK)
+        life.renew()
+    assert {one.edition for one in life.job.executions} == set(range(51, 61))

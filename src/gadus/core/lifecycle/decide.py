@@ -32,6 +32,9 @@ from .limits import expiry, reached
 
 __all__ = ["decide", "execution_id", "resume"]
 
+EDITIONS_KEPT = 10
+"""A job knows the ended executions of so many editions before its present one: it may be renewed for ever."""
+
 Decision = tuple[Job, tuple[Action, ...]]
 
 
@@ -93,10 +96,22 @@ def _renewed(job: Job, event: Renewed) -> Decision:
     job, actions = finished(job, State.QUEUED, "")
     spec = event.spec if event.spec.name else event.spec.model_copy(update={"name": job.spec.name})
     job = job.model_copy(
-        update={"spec": spec, "edition": job.edition + 1, "begun_at": event.at, "nodes": (), "pins": ()},
+        update={
+            "spec": spec,
+            "edition": job.edition + 1,
+            "begun_at": event.at,
+            "nodes": (),
+            "pins": (),
+            "executions": tuple(one for one in job.executions if _is_kept(one, job.edition)),
+        },
     )
     job, more = goal_of(job).begin(job, event.at)
     return job, (*actions, *more)
+
+
+def _is_kept(execution: Execution, last: int) -> bool:
+    """Whether a job that is renewed after the edition `last` still knows of it; its events have it for ever."""
+    return not execution.state.final or execution.edition > last - EDITIONS_KEPT
 
 
 def _placed(job: Job, event: Placed) -> Decision:
