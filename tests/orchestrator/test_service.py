@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from faultproxy import FaultProxy, internal_error
 from gadus.config import Settings
 from gadus.contracts import Stream
 from gadus.core.errors import Conflict, InvalidSpec
-from gadus.core.job import Phase, State
+from gadus.core.job import Event, Phase, PhaseEntered, Placed, State
+from gadus.core.lifecycle import decide
 from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
-from gadus.wiring import open_service
+from gadus.wiring import open_service, store_of
 from s3_server import Bucket
 
 
@@ -88,6 +91,34 @@ async def test_another_process_can_stop_a_job(service: Service, settings: Settin
     assert (done.state, done.message) == (State.STOPPED, "enough")
     assert done.live == ()
     assert leftovers(settings) == []
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_stop_is_not_lost_to_what_happens_to_the_job_meanwhile(service: Service, settings: Settings, _round: int) -> None:
+    job = service.submit(spec("forever"))
+    happens, stopped = threading.Event(), threading.Event()
+
+    def much_happens() -> None:
+        with store_of(settings) as store:
+            before = store.get(job.id)
+            event: Event = Placed(at=1.0, execution_id=before.vacancies[0].id, node="here")
+            while not stopped.is_set():
+                with suppress(Conflict):
+                    after, _ = decide(before, event)
+                    store.append(before, after, event)
+                    event = PhaseEntered(at=2.0, execution_id=after.executions[0].id, phase=Phase.STAGING)
+                    happens.set()
+                before = store.get(job.id)
+
+    other = threading.Thread(target=much_happens)
+    other.start()
+    try:
+        assert happens.wait(20)
+        service.stop(job.id, "enough")
+    finally:
+        stopped.set()
+        other.join()
+    assert (service.find(job.id).state, service.find(job.id).message) == (State.STOPPED, "enough")
 
 
 async def test_no_job_is_driven_twice(service: Service, settings: Settings) -> None:
@@ -161,7 +192,7 @@ DRIVER = """
 import asyncio, sys
 sys.path[:0] = sys.argv[2:]
 from gadus.config import settings_from
-from gadus.wiring import open_service
+from gadus.wiring import open_service, store_of
 from driving import Watching, spec
 
 class Saying(Watching):

@@ -69,7 +69,6 @@ class Following:
         ended = Ended(at=time.time(), execution_id=self._execution.id, outcome=outcome)
         await self._loop.happened_for_sure(self._job.id, *self._taken(), ended)
         await self._backend.forget(self._execution.id)
-        self._loop.ended_with(self._execution.id)
 
     async def _outcome(self) -> Outcome:
         if self._unwanted():

@@ -165,8 +165,8 @@ class Loop:
         """Ask its node to end an execution, whatever the job says of it."""
         await self._backend.stop(execution_id)
 
-    def ended_with(self, execution_id: str) -> None:
-        """Nothing of the execution is left: its place is free."""
+    def _ended_with(self, execution_id: str) -> None:
+        """The execution is followed no more: its place is free."""
         self._following.pop(execution_id, None)
         self._placing.released(execution_id)
 
@@ -204,6 +204,7 @@ class Loop:
             return
         self._placing.took(job, execution)
         task = asyncio.create_task(Following(self, self._backend, self._watcher, job, execution).run())
+        task.add_done_callback(lambda _: self._ended_with(execution_id))
         task.add_done_callback(self.report)
         self._following[execution_id] = task
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,6 +34,7 @@ Hold = Callable[[Path], AbstractContextManager[bool]]
 _TYPES_HERE = ("batch", "ops")
 _PUBLISHERS_HERE = ("", "local")
 _PAGE = 200
+_APPENDS_TRIED = 100
 _START_SECONDS = 60
 """A job that nobody began to drive for so long has lost the process that was to drive it."""
 _LEFT_BEHIND = "the process that ran it ended"
@@ -150,10 +151,16 @@ class Service:
     def stop(self, text: str, reason: str) -> Job:
         """Ask for the end of a job; the process that runs it ends it within a second. Raises Conflict when it has ended."""
         job = self._store.find(text)
-        stopped, _ = decide(job, event := StopRequested(at=time.time(), reason=reason))
-        if stopped.version > job.version and job.state is not State.STOPPED:
-            self._store.append(job, stopped, event)
-        return stopped
+        for _ in range(_APPENDS_TRIED):
+            if job.state is State.STOPPED:
+                return job
+            stopped, _ = decide(job, event := StopRequested(at=time.time(), reason=reason))
+            with suppress(Conflict):
+                self._store.append(job, stopped, event)
+                return stopped
+            # It goes on while this is asked: what has happened comes first.
+            job = self._store.get(job.id)
+        raise Conflict(f"job {job.id} changes too quickly to be stopped", hint="try again")
 
     def results(self, job: Job, execution: Execution) -> Path:
         """The directory with what an ended execution left: stdout, stderr, exitCode, receipt.json, result paths."""
