@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -32,3 +36,14 @@ def missing_parts(reports: list[pytest.TestReport]) -> list[str]:
         "SKIPPED: " + _missing[text].format(count=f"{count} test{'s were' if count > 1 else ' was'}")
         for text, count in counts.items()
     ]
+
+
+@contextmanager
+def small_disk_at(path: Path, size: str) -> Iterator[Path]:
+    """A real file system of so many bytes ("24m"), in memory."""
+    path.mkdir()
+    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, check=False)
+    if mounting.returncode:
+        skip_without("a small disk", mounting.stderr.decode().strip() or "no mount", "run the tests as root")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)

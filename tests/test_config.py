@@ -67,7 +67,6 @@ def test_every_setting_is_read() -> None:
             "GADUS_PUBLISHERS": ",",
             "GADUS_STAGING_TIMEOUT": "1h30m5s",
             "GADUS_PREPARING_TIMEOUT": "90",
-            "GADUS_PUBLISHING_TIMEOUT": "0",
             "GADUS_LOG_LIMIT": "1MiB",
             "GADUS_STORE": "postgresql://user@db/gadus",
             "GADUS_CACHE_LIMIT": "50GB",
@@ -88,7 +87,7 @@ def test_every_setting_is_read() -> None:
         sources=frozenset({"s3"}),
         publishers=frozenset(),
     )
-    assert settings.phases == Phases(5405, 90, 0)
+    assert settings.phases == Phases(5405, 90)
     assert settings.log_limit_bytes == 2**20
     assert settings.store == "postgresql://user@db/gadus"
     assert settings.cache_limit_bytes == 50 * 10**9

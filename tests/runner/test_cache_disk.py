@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,19 +15,14 @@ from staging import LOCATION, Fetching, Told, bodies, body_of, claimed, content_
 from gadus.contracts import Found, Slot
 from gadus.core.errors import DiskFull, StorageUnavailable
 from gadus.runner.cache import Cache
-from parts import skip_without
+from parts import small_disk_at
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 80 MiB, of which 64 are kept for the system."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", path], capture_output=True, check=False)
-    if mounting.returncode:
-        skip_without("a small disk", mounting.stderr.decode().strip() or "no mount", "run the tests as root")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
+    with small_disk_at(tmp_path / "disk", "80m") as path:
+        yield path
 
 
 async def test_what_the_disk_cannot_hold_is_refused_before_the_fetch(small_disk: Path) -> None:

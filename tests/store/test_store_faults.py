@@ -16,7 +16,7 @@ from storing import submission, submit
 from gadus.core.errors import NotFound, StorageUnavailable
 from gadus.orchestrator.store import open_store
 from gadus.orchestrator.store.checking import check
-from parts import skip_without
+from parts import skip_without, small_disk_at
 
 POINTS = int(os.environ.get("STORE_CRASH_POINTS", "20"))
 """At how many of the system calls the process dies; 0 for each of them."""
@@ -27,13 +27,8 @@ JOBS = 4
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", path], capture_output=True, check=False)
-    if mounting.returncode:
-        skip_without("a small disk", mounting.stderr.decode().strip() or "no mount", "run the tests as root")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
+    with small_disk_at(tmp_path / "disk", "2m") as path:
+        yield path
 
 
 @pytest.mark.parametrize("free_bytes", [0, 4096, 9000, 20_000, 50_000])

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from running import API, serving, wasm_job
 
-from parts import skip_without
+from parts import small_disk_at
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", path], capture_output=True, check=False)
-    if mounting.returncode:
-        skip_without("a small disk", mounting.stderr.decode().strip() or "no mount", "run the tests as root")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
+    with small_disk_at(tmp_path / "disk", "24m") as path:
+        yield path
 
 
 def test_full_disk_refuses_writes_and_leaves_reads(small_disk: Path, tmp_path: Path):

@@ -10,7 +10,7 @@ The environment as settings.
     GADUS_REJECT_NETWORKED, GADUS_REJECT_STATELESS                 true or false
     GADUS_LOCALITY                             anywhere or local
     GADUS_PROBE_EXEC, GADUS_PROBE_HTTP         a command or a URL that is asked for each job
-    GADUS_{STAGING,PREPARING,PUBLISHING}_TIMEOUT                   "90s", "30m", "1h30m"; 0 for none
+    GADUS_{STAGING,PREPARING}_TIMEOUT          "90s", "30m", "1h30m"; 0 for none
     GADUS_LOG_LIMIT                            a size
 """
 
@@ -61,7 +61,6 @@ def settings_from(environment: Mapping[str, str] | None = None, *, data_dir: str
         phases=Phases(
             read("STAGING_TIMEOUT", Phases().staging_seconds, duration),
             read("PREPARING_TIMEOUT", Phases().preparing_seconds, duration),
-            read("PUBLISHING_TIMEOUT", Phases().publishing_seconds, duration),
         ),
         log_limit_bytes=read("LOG_LIMIT", LOG_LIMIT_BYTES, log_limit),
         store=read("STORE", "", str),

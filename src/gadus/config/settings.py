@@ -61,7 +61,6 @@ class Phases:
 
     staging_seconds: float = 3600.0
     preparing_seconds: float = 1800.0
-    publishing_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .errors import NotFound
 from .manifest import Item
 from .spec import JobSpec
 
@@ -145,6 +146,16 @@ class Job(Record):
     @property
     def live(self) -> tuple[Execution, ...]:
         return tuple(execution for execution in self.executions if not execution.state.final)
+
+    def chosen(self, wanted: str) -> list[Execution]:
+        """The newest execution of each index, in order; or the one whose id begins with `wanted`. Raises NotFound."""
+        if not wanted:
+            return sorted({one.index: one for one in self.executions}.values(), key=lambda one: one.index)
+        matching = [one for one in self.executions if one.id.startswith(wanted)]
+        if len(matching) != 1:
+            known = ", ".join(one.id for one in self.executions[:10]) or "none"
+            raise NotFound(f"unable to find execution {wanted} in job {self.id}", hint=f"its executions: {known}")
+        return matching
 
     def part_of(self, execution: Execution) -> tuple[int, int]:
         """Which part of the inputs an execution has, and of how many: on every node that a job matches it has them all."""

@@ -42,7 +42,7 @@ class Logs:
         query = Query(request)
         wanted, follow = query.text("execution_id"), query.switch("follow")
         job = self._rooms.job_of(request)
-        if not _chosen(job, wanted) and not follow:
+        if not job.chosen(wanted) and not follow:
             raise NotFound(f"no executions found for job {job.id}", hint="wait for them with follow=true")
         text = self._text(job, wanted, follow=follow)
         return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=_HEADERS)
@@ -53,7 +53,7 @@ class Logs:
             while True:
                 # Looked at before reading: what was written until then is sent in this round.
                 ended = (job.state.final and not job.live) or not follow or self._rooms.closing.is_set()
-                for one in _chosen(job, wanted if job.executions else ""):
+                for one in job.chosen(wanted if job.executions else ""):
                     for stream in Stream:
                         lines = streams.setdefault((one.id, stream), _Lines(files))
                         for piece in lines.new(self._places(job, one, stream), last=ended or one.state.final):
@@ -70,16 +70,6 @@ class Logs:
         # The growing file becomes the kept one between two looks: then the second look at the first place finds it.
         kept = settings.results_of(job.id, one.id) / stream.value
         return kept, settings.growing_results_of(one.id) / stream.value, kept
-
-
-def _chosen(job: Job, wanted: str) -> list[Execution]:
-    if not wanted:
-        return sorted({one.index: one for one in job.executions}.values(), key=lambda one: one.index)
-    matching = [one for one in job.executions if one.id.startswith(wanted)]
-    if len(matching) != 1:
-        known = ", ".join(one.id for one in job.executions[:10]) or "none"
-        raise NotFound(f"unable to find execution {wanted} in job {job.id}", hint=f"its executions: {known}")
-    return matching
 
 
 class _Lines:

@@ -38,23 +38,12 @@ def logs(ctx: click.Context, /, job: str, execution_id: str, tail: int | None, *
     with open_service(settings) as service:
         found = service.find(job)
         if as_json:
-            click.echo(as_line(_document(found, _chosen(found, execution_id), settings)))
+            click.echo(as_line(_document(found, found.chosen(execution_id), settings)))
             return
-        chosen = _chosen(found, execution_id)
+        chosen = found.chosen(execution_id)
         if not chosen and not follow:
             raise NotFound(f"no executions found for job {found.id}", hint="wait for it with --follow")
         _Tails(settings, execution_id, tail).print_all(found, service, follow=follow)
-
-
-def _chosen(job: Job, wanted: str) -> list[Execution]:
-    """The newest execution of each part in order, or the one that was asked for. Raises NotFound."""
-    if not wanted:
-        return sorted({one.index: one for one in job.executions}.values(), key=lambda one: one.index)
-    matching = [one for one in job.executions if one.id.startswith(wanted)]
-    if len(matching) != 1:
-        known = ", ".join(one.id for one in job.executions[:10]) or "none"
-        raise NotFound(f"unable to find execution {wanted} in job {job.id}", hint=f"its executions: {known}")
-    return matching
 
 
 class _Tails:
@@ -72,7 +61,7 @@ class _Tails:
         while True:
             # Looked at before reading: what was written until then is printed in this round.
             ended = job.state.final and not job.live
-            for execution in _chosen(job, self._wanted if job.executions else ""):
+            for execution in job.chosen(self._wanted if job.executions else ""):
                 for stream in Stream:
                     self._print(job, execution, stream)
             if ended or not follow:
