@@ -18,7 +18,7 @@ from gadus.orchestrator.store import writer as writing
 from gadus.orchestrator.store.log import EventLog
 
 NEEDLESSLY_LARGE = 10**30
-"""A priority that no database takes."""
+"""A priority that no database takes; nor does a job file, so only a defect brings it here."""
 
 
 class Held(EventLog):
@@ -84,10 +84,12 @@ async def test_each_hears_of_its_own_conflict(where: Path | str) -> None:
 
 
 async def test_a_change_that_cannot_be_written_at_all_takes_no_other_with_it(where: Path | str) -> None:
+    change = submission("j-2")
+    broken = change.after.model_copy(update={"spec": change.after.spec.model_copy(update={"priority": NEEDLESSLY_LARGE})})
     with open_store(where) as store, Writer(store) as writer:
         answers = await asyncio.gather(
             submitted(writer, "j-1"),
-            submitted(writer, "j-2", Priority=NEEDLESSLY_LARGE),
+            writer.append(None, broken, *change.events),
             submitted(writer, "j-3"),
             return_exceptions=True,
         )
