@@ -295,9 +295,9 @@ class Engine(Protocol):
     def program_inputs(self, params: BaseModel, task: Task) -> Sequence[InputSource]:
         """What must be on this machine before `prepare`: e.g. the module of a WASM job. Not seen by the program."""
 
-    def ahead(self, *, fork: bool) -> None:
+    def ahead(self) -> None:
         """
-        Get ready what every program needs; with `fork`, also the process of the one program that is to run here.
+        Get ready what every program needs, for this process and all that are forked from it.
 
         Called, if at all, in a process that has one thread and no event loop yet.
         """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Iterator
+from itertools import chain, count
 
 from gadus.config import settings_from
 from gadus.shims import nursery
@@ -18,8 +20,10 @@ def main() -> None:
     parts = Parts(settings)
     parts.make_all()
 
-    def become_shim(execution_id: str) -> None:
-        live(settings.shims_dir, execution_id, parts.execute, new_event_loop, parts.fork_ahead)
+    def become_shim(executions: Iterator[str]) -> None:
+        # Each with parts of its own: no connection, answer or credential of one is there for another.
+        made = chain([parts], (Parts(settings) for _ in count()))
+        live(settings.shims_dir, executions, lambda: next(made).execute, new_event_loop)
 
     with socket.socket(fileno=int(descriptor)) as asking:
         nursery.serve(asking, become_shim)

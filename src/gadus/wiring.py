@@ -167,14 +167,10 @@ class Parts:
     def make_all(self) -> None:
         """Make everything, so that a fork of this process finds it made."""
         for name in plugins.names("engines"):
-            self.engine(name)[0].ahead(fork=False)
+            self.engine(name)[0].ahead()
         for name in plugins.names("storage"):
             self.source(name)
         _ = self._runner
-
-    def fork_ahead(self, job: Job) -> None:
-        """Get ready for the one program of this process."""
-        self.engine(job.spec.task.engine.type)[0].ahead(fork=True)
 
     def nodes(self) -> Sequence[Node]:
         """The only node: this machine."""

@@ -71,9 +71,11 @@ class Backend:
         if exit_ is None:
             self._following.add(execution.id)
             try:
-                exit_ = await self._followed(records, await self._begun(records, job, execution), reporter)
+                exit_ = await self._followed(records, await self._begun(records, job, execution), reporter, self._nursery.end_of(execution.id))
             finally:
                 self._following.discard(execution.id)
+            # Who was told to stop may get the signal only now: then it must be nobody else.
+            await self._nursery.over(execution.id, again=exit_ is not None and execution.id not in self._stopping)
         _tell(records, reporter)
         outcome = exit_.outcome if exit_ is not None else _LOST
         if outcome.error is not None and outcome.error.kind in _LEAVE_SOMETHING:
@@ -126,19 +128,23 @@ class Backend:
             await asyncio.sleep(_BEGIN_SECONDS)
         return None
 
-    async def _followed(self, records: Records, process: Identity, reporter: Reporter) -> Exit | None:
+    async def _followed(
+        self, records: Records, process: Identity, reporter: Reporter, ended: asyncio.Future[None]
+    ) -> Exit | None:
         """How the execution ended, when it has; None when whoever ran it is gone without saying so."""
         while True:
-            while not await _gone(process, _LOOK_SECONDS):
+            over = False
+            while not over:
+                over = await _gone(process, _LOOK_SECONDS, ended)
+                exit_ = records.ended()
+                if exit_ is not None:
+                    return exit_
                 _tell(records, reporter)
-            exit_ = records.ended()
-            if exit_ is not None:
-                return exit_
             runs = records.process()
             if runs == process or (runs is None and _free(records)):
                 return records.ended()
             # Another shim had begun it before: an earlier server had asked for it, and was gone before it heard of it.
-            process = runs or process
+            process, ended = runs or process, asyncio.get_running_loop().create_future()
             await asyncio.sleep(_BEGIN_SECONDS)
 
 
@@ -156,8 +162,8 @@ def _tell(records: Records, reporter: Reporter) -> None:
                 reporter.pinned(entry.pin)
 
 
-async def _gone(process: Identity, within_seconds: float) -> bool:
-    """Whether the process ends within so many seconds."""
+async def _gone(process: Identity, within_seconds: float, *or_: asyncio.Future[None]) -> bool:
+    """Whether the process ends, or another of these is done, within so many seconds."""
     descriptor = opened(process)
     if descriptor is None:
         return True
@@ -165,7 +171,7 @@ async def _gone(process: Identity, within_seconds: float) -> bool:
     ended: asyncio.Future[None] = loop.create_future()
     loop.add_reader(descriptor, lambda: _say(ended))
     try:
-        done, _ = await asyncio.wait([ended], timeout=within_seconds)
+        done, _ = await asyncio.wait([ended, *or_], timeout=within_seconds, return_when=asyncio.FIRST_COMPLETED)
         return bool(done)
     finally:
         loop.remove_reader(descriptor)

@@ -26,7 +26,7 @@ from gadus.core.errors import EngineUnavailable, ProgramUnusable
 from gadus.core.units import format_bytes
 
 from ._wasm_process import answer_to
-from ._wasm_started import CHILD
+from ._wasm_started import COMPILES
 
 LARGEST_MODULE_BYTES = 64 * 2**20
 COMPILE_SECONDS = 30.0
@@ -218,4 +218,4 @@ def _machine() -> bytes:
     except FileNotFoundError:
         abilities = platform.processor().encode()
     # The compiler's settings are in the text of the child.
-    return b"\0".join([version("wasmtime").encode(), CHILD.read_bytes(), platform.machine().encode(), abilities])
+    return b"\0".join([version("wasmtime").encode(), COMPILES.read_bytes(), platform.machine().encode(), abilities])

@@ -17,18 +17,13 @@ _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 _USER_TICKS, _SYSTEM_TICKS = 11, 12  # counted after the name, see proc_pid_stat(5)
 
 
-async def pace(process_id: int, cpu_cores: float) -> None:
+async def pace(process_id: int, process: int, cpu_cores: float) -> None:
     """
-    Over any long time the process has no more than `cpu_cores`; returns when it is gone.
+    Over any long time the process, of which `process` is a descriptor, has no more than `cpu_cores`; returns when it is gone.
 
     Never returns while it lives, so cancel it; the process then goes on unhindered.
     """
     began = time.monotonic()
-    try:
-        # Not its number, which another process may get once its end was collected.
-        process = os.pidfd_open(process_id)
-    except ProcessLookupError:
-        return
     try:
         while (used_seconds := _used_seconds(process_id)) is not None:
             ahead_seconds = (used_seconds - FREE_SECONDS) / cpu_cores - (time.monotonic() - began)
@@ -36,7 +31,6 @@ async def pace(process_id: int, cpu_cores: float) -> None:
             await asyncio.sleep(max(PERIOD_SECONDS, ahead_seconds))
     finally:
         _send(process, signal.SIGCONT)
-        os.close(process)
 
 
 def _send(process: int, number: signal.Signals) -> None:

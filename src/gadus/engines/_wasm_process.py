@@ -30,9 +30,9 @@ async def answer_to(order: Mapping[str, Any], output: Output, *, cpu_cores: floa
     streams = ((process.stdout, Stream.STDOUT), (process.stderr, Stream.STDERR))
     pumps = [asyncio.create_task(_pump(descriptor, stream, output)) for descriptor, stream in streams]
     try:
-        whole = json.dumps({**order, "parent": os.getpid(), "answer_to": process.answer_to}).encode()
+        whole = json.dumps({**order, "parent": process.parent, "answer_to": process.answer_to}).encode()
         giving = asyncio.create_task(_give(process.order, whole))
-        pacing = asyncio.create_task(pace(process.pid, cpu_cores)) if 0 < cpu_cores < 1 else None
+        pacing = asyncio.create_task(pace(process.pid, process.process, cpu_cores)) if 0 < cpu_cores < 1 else None
         try:
             await _all([asyncio.create_task(process.wait()), *pumps])
         finally:
@@ -44,7 +44,7 @@ async def answer_to(order: Mapping[str, Any], output: Output, *, cpu_cores: floa
             await _to_its_end(asyncio.create_task(_over(process, giving, pumps)))
         return _read_answer(process)
     finally:
-        os.close(process.answer)
+        process.close()
 
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,18 +1,19 @@
 """
 The process that compiles or runs one module, and the ends of its pipes that are ours.
 
-It is started by path, with nothing of Gadus in it. Or it was forked ahead, when this process had nothing yet that a fork must
-not copy: then the interpreter, wasmtime and all are there already, and it begins within a millisecond.
+It is started by path, with nothing of Gadus in it. Or, where many executions follow one another, `_wasm_nursery` forks it: then
+the interpreter, wasmtime and all are there already, and it begins within a millisecond.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,11 +21,16 @@ from pathlib import Path
 
 from gadus.core.errors import EngineUnavailable
 
-CHILD = Path(__file__).with_name("_wasm_child.py")
-_ANSWER = 3
-"""Where a process that was forked ahead writes its answer."""
+COMPILES = Path(__file__).with_name("_wasm_child.py")
+"""What is run in the process: what was compiled by another is compiled anew."""
+_NURSERY = Path(__file__).with_name("_wasm_nursery.py")
+_FORKED_ANSWER = 3
+"""Where a forked process writes its answer."""
+_ANSWER_SECONDS = 10.0
+_READ_BYTES = 4096
 
-_forked_ahead: list[Started] = []
+_nurseries: list[socket.socket] = []
+"""At most one: it is of this process and of all that are forked from it."""
 
 
 @dataclass(slots=True)
@@ -32,15 +38,19 @@ class Started:
     """
     A process that waits for its order on `order`; `stdout`, `stderr` and `answer` can be read.
 
-    `answer_to` is the number of the answer's descriptor in the process. `reap` takes note of its end and gives its status.
+    `process` is a descriptor of it, `parent` its parent's number, `answer_to` the number of the answer's descriptor in it.
+    `ended` can be read when it has ended; then `reap` gives its status.
     """
 
     pid: int
+    process: int
+    parent: int
     order: int
     stdout: int
     stderr: int
     answer: int
     answer_to: int
+    ended: int
     reap: Callable[[], int]
     status: int | None = None
 
@@ -49,21 +59,24 @@ class Started:
         if self.status is not None:
             return
         ended = asyncio.Event()
-        process = os.pidfd_open(self.pid)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.ended, ended.set)
         try:
-            asyncio.get_running_loop().add_reader(process, ended.set)
             await ended.wait()
         finally:
-            asyncio.get_running_loop().remove_reader(process)
-            os.close(process)
+            loop.remove_reader(self.ended)
         if self.status is None:
             self.status = self.reap()
 
     def kill(self) -> None:
-        """End it, if nobody took note of its end: until then its number is its own."""
-        if self.status is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        """End it, if it has not ended."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+
+    def close(self) -> None:
+        """After its end: close what is left open."""
+        os.close(self.answer)
+        os.close(self.process)
 
 
 def start() -> Started:
@@ -72,68 +85,72 @@ def start() -> Started:
 
     Raises EngineUnavailable.
     """
-    if _forked_ahead:
-        return _forked_ahead.pop()
     theirs, ours = _pipes()
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", str(CHILD)],
-            stdin=theirs[0],
-            stdout=theirs[1],
-            stderr=theirs[2],
-            env={},
-            cwd="/",
-            pass_fds=(theirs[3],),
-            start_new_session=True,
-        )
+        return _forked(theirs, ours) or _run(theirs, ours)
     except OSError as exc:
         for descriptor in ours:
             os.close(descriptor)
         raise EngineUnavailable(f"no process can be started for the WebAssembly module: {exc}") from exc
     finally:
-        answer_to = theirs[3]
         for descriptor in theirs:
             os.close(descriptor)
-    return Started(process.pid, *ours, answer_to, process.wait)
 
 
-def fork_ahead() -> None:
-    """
-    Fork the process of this execution's program, to be given its order by `start`.
-
-    For a process with one thread, before it has an event loop; what it has in memory is there in the other, too.
-    """
-    theirs, ours = _pipes()
-    pid = os.fork()
-    if pid == 0:
-        _be_the_child(theirs)
-    for descriptor in theirs:
-        os.close(descriptor)
-    _forked_ahead.append(Started(pid, *ours, _ANSWER, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
-
-
-def import_child() -> None:
-    """Import what the process needs, so that it has it when it is forked."""
-    from . import _wasm_child  # noqa: F401, PLC0415 - takes long, and only who forks needs it
+def open_nursery() -> None:
+    """Processes that are started by this one, and by those that are forked from it, are forked by a nursery from now on."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        subprocess.Popen(
+            [sys.executable, "-I", str(_NURSERY)],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )
+    _nurseries[:] = [ours]
 
 
-def _be_the_child(theirs: tuple[int, int, int, int]) -> None:
+def _run(theirs: tuple[int, ...], ours: tuple[int, int, int, int]) -> Started:
+    child = subprocess.Popen(
+        [sys.executable, "-I", str(COMPILES)],
+        stdin=theirs[0],
+        stdout=theirs[1],
+        stderr=theirs[2],
+        env={},
+        cwd="/",
+        pass_fds=(theirs[3],),
+        start_new_session=True,
+    )
+    # Nobody takes note of its end before `wait`, so the number is still its own.
+    process = os.pidfd_open(child.pid)
+    return Started(child.pid, process, os.getpid(), *ours, theirs[3], process, child.wait)
+
+
+def _forked(theirs: tuple[int, ...], ours: tuple[int, int, int, int]) -> Started | None:
+    """None when there is no nursery, or it cannot."""
+    if not _nurseries:
+        return None
+    tie, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    tie.settimeout(_ANSWER_SECONDS)
     try:
-        os.setsid()
-        os.chdir("/")
-        os.environ.clear()
-        # Above what they become, so that none is overwritten before it is copied.
-        copies = [os.dup(os.dup(descriptor)) for descriptor in theirs]
-        for number, descriptor in enumerate(copies):
-            os.dup2(descriptor, number, inheritable=False)
-        os.closerange(_ANSWER + 1, os.sysconf("SC_OPEN_MAX"))
-        signal.pthread_sigmask(signal.SIG_SETMASK, set())
-        from ._wasm_child import main  # noqa: PLC0415 - here alone
+        with its_end:
+            socket.send_fds(_nurseries[0], [b"start"], [*theirs, its_end.fileno()])
+        text, (process,), _, _ = socket.recv_fds(tie, _READ_BYTES, 1)
+    except (OSError, ValueError):
+        tie.close()
+        return None
+    answer = json.loads(text)
+    return Started(answer["pid"], process, answer["parent"], *ours, _FORKED_ANSWER, tie.fileno(), lambda: _status(tie))
 
-        main()
-    finally:
-        traceback.print_exc()
-        os._exit(70)
+
+def _status(tie: socket.socket) -> int:
+    """How the process ended, as the nursery says; a nursery that is gone took it along."""
+    with tie, suppress(ConnectionResetError):
+        if text := tie.recv(_READ_BYTES):
+            return int(json.loads(text)["status"])
+    return -signal.SIGKILL
 
 
 def _pipes() -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:

@@ -90,7 +90,7 @@ class Engine:
         """Nothing: the engine pulls the image itself."""
         return ()
 
-    def ahead(self, *, fork: bool) -> None:
+    def ahead(self) -> None:
         """Nothing: what a container needs is the engine's."""
 
     async def examine(self, program: Program) -> Examined:

@@ -23,7 +23,7 @@ from gadus.core.units import format_bytes
 from ._wasm_linking import check_entry_point, check_imports, in_order
 from ._wasm_modules import Module, Modules
 from ._wasm_process import answer_to
-from ._wasm_started import fork_ahead, import_child
+from ._wasm_started import open_nursery
 
 LARGEST_MEMORY_BYTES = 4 * 2**30
 """All that a 32-bit module can use; given when the job asks for no limit."""
@@ -124,12 +124,9 @@ class Engine:
             raise InvalidSpec(problems)
         return tuple(needed.values())
 
-    def ahead(self, *, fork: bool) -> None:
-        """The interpreter and wasmtime of the program's process."""
-        if fork:
-            fork_ahead()
-        else:
-            import_child()
+    def ahead(self) -> None:
+        """The interpreter and wasmtime of the program's process are there before it is."""
+        open_nursery()
 
     async def examine(self, program: Program) -> Examined:
         """Which modules are compiled already, and whether these fit together."""

@@ -6,13 +6,16 @@ import asyncio
 import json
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from gadus.core.errors import EngineUnavailable
 
 from .identity import Identity
 from .nursery import LONGEST_MESSAGE_BYTES
 
+T = TypeVar("T")
 _ANSWER_SECONDS = 60.0
 """A nursery imports for a second or two before its first answer."""
 
@@ -25,36 +28,50 @@ class Nursery:
         self._command = command
         self._asking: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._turn = asyncio.Lock()
+        self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._ended: dict[str, asyncio.Future[None]] = {}
 
     async def start(self, execution_id: str) -> Identity:
         """
-        A new process for this execution; it may end at once if the execution has one already.
+        A process for this execution; it may leave it at once if the execution has one already.
 
         Raises EngineUnavailable.
         """
-        async with self._turn:
-            for _ in range(2):
-                asking = self._asking or self._begin()
-                try:
-                    answer = await self._asked(asking, execution_id)
-                except (OSError, TimeoutError):
-                    # The nursery was killed: what it forked lives on, and a new one forks as well.
-                    self.close()
-                    continue
-                if "error" in answer:
-                    break
-                return Identity(int(answer["pid"]), int(answer["start_ticks"]), answer["boot_id"])
-            raise EngineUnavailable(
-                f"no process can be started for execution {execution_id}",
-                hint="look at the memory and process limits of this machine",
-            )
+        for _ in range(2):
+            try:
+                answer = await self._answer(execution_id)
+            except (OSError, TimeoutError):
+                # The nursery was killed: what it forked lives on, and a new one forks as well.
+                self.close()
+                continue
+            if "error" in answer:
+                break
+            return Identity(int(answer["pid"]), int(answer["start_ticks"]), answer["boot_id"])
+        raise EngineUnavailable(
+            f"no process can be started for execution {execution_id}",
+            hint="look at the memory and process limits of this machine",
+        )
+
+    def end_of(self, execution_id: str) -> asyncio.Future[None]:
+        """Done when the nursery says that the execution has ended; never for one that another nursery started."""
+        return self._ended.setdefault(execution_id, asyncio.get_running_loop().create_future())
+
+    async def over(self, execution_id: str, *, again: bool) -> None:
+        """The end of this execution is known, and nobody will ask its process for anything; it may run another if `again`."""
+        self._ended.pop(execution_id, None)
+        if self._asking is not None:
+            # When the nursery is gone its processes end by themselves.
+            with suppress(OSError):
+                await self._say(self._asking, {"over": execution_id, "again": again})
 
     def close(self) -> None:
         """Let the nursery end, as soon as its shims have."""
         if self._asking is not None:
+            asyncio.get_running_loop().remove_reader(self._asking)
             self._asking.close()
             self._asking = None
+            for answer in self._asked.values():
+                _set(answer, ConnectionResetError("the nursery is gone"))
         if self._process is not None:
             # Only to take note of its end if it has: nobody waits for its shims.
             self._process.poll()
@@ -72,17 +89,44 @@ class Nursery:
             )
         ours.setblocking(False)
         self._asking = ours
+        asyncio.get_running_loop().add_reader(ours, self._hear, ours)
         return ours
 
-    async def _asked(self, asking: socket.socket, execution_id: str) -> dict[str, str]:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            await loop.sock_sendall(asking, execution_id.encode())
-            while True:
-                text = await loop.sock_recv(asking, LONGEST_MESSAGE_BYTES)
-                if not text:
-                    raise ConnectionResetError("the nursery is gone")
-                answer: dict[str, str] = json.loads(text)
-                # One that was given up on may still be answered.
-                if answer["id"] == execution_id:
-                    return answer
+    async def _answer(self, execution_id: str) -> dict[str, Any]:
+        asking = self._asking or self._begin()
+        self._asked[execution_id] = answer = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._say(asking, {"start": execution_id})
+                return await answer
+        finally:
+            del self._asked[execution_id]
+
+    async def _say(self, asking: socket.socket, message: Mapping[str, object]) -> None:
+        await asyncio.get_running_loop().sock_sendall(asking, json.dumps(message).encode())
+
+    def _hear(self, asking: socket.socket) -> None:
+        try:
+            text = asking.recv(LONGEST_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            text = b""
+        if not text:
+            self.close()
+            return
+        message: dict[str, Any] = json.loads(text)
+        if "ended" in message:
+            _set(self._ended.get(message["ended"]), None)
+        else:
+            # One that was given up on may still be answered.
+            _set(self._asked.get(message["id"]), message)
+
+
+def _set(future: asyncio.Future[T] | None, result: T | Exception) -> None:
+    if future is None or future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

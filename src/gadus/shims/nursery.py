@@ -3,6 +3,9 @@ The process that forks shims: everything they need is imported there once, so th
 
 It has one thread and no event loop, so that a fork of it is a whole process. It ends when nobody asks any more and its last
 shim is gone: until then it takes note of their ends, so that none stays behind as a zombie.
+
+A shim whose execution has ended rests until the server knows the end, and says whether the process may run another: warm, it
+does so in a fraction of the time. Until then nobody can mean the wrong execution with a signal to it.
 """
 
 from __future__ import annotations
@@ -10,26 +13,32 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
+import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from .identity import Identity, identity_of
 
 LONGEST_MESSAGE_BYTES = 4096
+_WAITING_KEPT = 4
+"""Processes that wait for an execution; each has some 20 MB of its own."""
+_FORK_AGAIN_SECONDS = 1.0
 
 
-def serve(asking: socket.socket, become_shim: Callable[[str], None]) -> None:
+def serve(asking: socket.socket, become_shim: Callable[[Iterator[str]], None]) -> None:
     """
-    Fork for each execution id that comes in, and answer which process that is; `become_shim` is called in it.
+    Answer who asks, see `gadus.shims.asking`: which process runs an execution, and that it has ended.
 
-    One process is forked ahead, so that the next execution need not wait for its fork. Returns when the other side has closed
-    `asking` and every shim has ended.
+    `become_shim` is called in a forked process with the ids of its executions, one after the other: to ask for the next one is
+    to say that the last one's end is on the disk. One process is forked ahead, so that the next execution need not wait for
+    its fork. Returns when the other side has closed `asking` and every shim has ended.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     # What is here now stays: collecting it would copy every page of it in every shim.
@@ -38,101 +47,136 @@ def serve(asking: socket.socket, become_shim: Callable[[str], None]) -> None:
     _Nursery(asking, become_shim).serve()
 
 
-@dataclass(frozen=True, slots=True)
-class _Spare:
-    """A process that waits to be told, through `telling`, which execution it is the shim of."""
+@dataclass(slots=True)
+class _Shim:
+    """A forked process; `telling` is our end of what it is told its executions through, and says that one has ended."""
 
     identity: Identity
-    telling: int
+    telling: socket.socket
+    execution_id: str = ""
+    rests: bool = False
+    again: bool = False
 
 
 class _Nursery:
-    def __init__(self, asking: socket.socket, become_shim: Callable[[str], None]) -> None:
+    def __init__(self, asking: socket.socket, become_shim: Callable[[Iterator[str]], None]) -> None:
         self._asking = asking
         self._become_shim = become_shim
         self._woken = _on_child_end()
-        self._spare: _Spare | None = None
-        self._children = 0
+        self._waiting: list[_Shim] = []
+        self._busy: dict[str, _Shim] = {}
+        self._children: set[int] = set()
+        self._no_fork_before = 0.0
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._woken, selectors.EVENT_READ, self._note_ends)
+        self._selector.register(asking, selectors.EVENT_READ, self._hear)
+        self._open = True
 
     def serve(self) -> None:
-        open_ = True
-        while open_ or self._children:
-            watched: list[int | socket.socket] = [self._woken, self._asking] if open_ else [self._woken]
+        while self._open or self._children:
             # Who asks comes first; the next process is forked while nobody does.
-            lonely = open_ and self._spare is None
-            ready, _, _ = select.select(watched, [], [], 0 if lonely else None)
-            if not ready:
-                self._fork_spare()
-            if self._woken in ready:
-                with suppress(BlockingIOError):
-                    os.read(self._woken, LONGEST_MESSAGE_BYTES)
-                self._children -= _ended()
-            if self._asking in ready:
-                request = self._asked()
-                open_ = bool(request)
-                if open_:
-                    self._answer(request)
-                else:
-                    self._close()
+            lonely = self._open and not self._waiting
+            pause = max(0.0, self._no_fork_before - time.monotonic()) if lonely else None
+            ready = self._selector.select(pause)
+            if not ready and lonely and (shim := self._forked()):
+                self._waiting.append(shim)
+            for key, _ in ready:
+                key.data()
 
-    def _asked(self) -> bytes:
-        """The next execution; nothing when nobody asks any more."""
+    def _note_ends(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._woken, LONGEST_MESSAGE_BYTES)
+        self._children -= set(_ended())
+
+    def _hear(self) -> None:
+        """The next that the server says; nothing when nobody asks any more."""
         try:
-            return self._asking.recv(LONGEST_MESSAGE_BYTES)
+            text = self._asking.recv(LONGEST_MESSAGE_BYTES)
         except ConnectionResetError:
             # A server that was killed left an answer unread.
-            return b""
-
-    def _answer(self, execution_id: bytes) -> None:
-        """Make one shim, and say which process it is."""
-        for _ in range(2):
-            spare = self._spare or self._fork_spare()
-            self._spare = None
-            if spare is None:
-                break
-            try:
-                os.write(spare.telling, execution_id)
-            except BrokenPipeError:
-                # Somebody killed it as it waited.
-                continue
-            finally:
-                os.close(spare.telling)
-            self._say({"id": execution_id.decode(), **asdict(spare.identity)})
+            text = b""
+        if not text:
+            self._close()
             return
-        self._say({"id": execution_id.decode(), "error": "no process can be forked"})
+        message = json.loads(text)
+        if "start" in message:
+            self._start(message["start"])
+        elif shim := self._busy.pop(message["over"], None):
+            self._let_go(shim, again=message["again"])
 
-    def _fork_spare(self) -> _Spare | None:
-        told, telling = os.pipe()
+    def _start(self, execution_id: str) -> None:
+        """Give it to a process, and say which that is."""
+        while shim := self._waiting.pop() if self._waiting else self._forked():
+            shim.execution_id = execution_id
+            try:
+                shim.telling.send(execution_id.encode())
+            except (BrokenPipeError, ConnectionResetError):
+                # Somebody killed it as it waited.
+                shim.telling.close()
+                continue
+            self._busy[execution_id] = shim
+            self._selector.register(shim.telling, selectors.EVENT_READ, partial(self._has_ended, shim))
+            self._say({"id": execution_id, **asdict(shim.identity)})
+            return
+        self._say({"id": execution_id, "error": "no process can be forked"})
+
+    def _has_ended(self, shim: _Shim) -> None:
+        """Its execution has, or the whole process."""
+        self._selector.unregister(shim.telling)
+        try:
+            shim.rests = bool(shim.telling.recv(LONGEST_MESSAGE_BYTES))
+        except ConnectionResetError:
+            shim.rests = False
+        if shim.again:
+            # The server had read the end before it was told.
+            self._wait_for_another(shim)
+        elif shim.rests and self._open:
+            self._say({"ended": shim.execution_id})
+        else:
+            self._busy.pop(shim.execution_id, None)
+            shim.telling.close()
+
+    def _let_go(self, shim: _Shim, *, again: bool) -> None:
+        """The server knows the end of its execution."""
+        shim.again = again
+        if shim.rests:
+            self._wait_for_another(shim)
+        elif not again:
+            self._selector.unregister(shim.telling)
+            shim.telling.close()
+
+    def _wait_for_another(self, shim: _Shim) -> None:
+        if shim.rests and shim.again and self._open and len(self._waiting) < _WAITING_KEPT:
+            shim.rests = shim.again = False
+            self._waiting.append(shim)
+        else:
+            shim.telling.close()
+
+    def _forked(self) -> _Shim | None:
+        told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
         except OSError:
-            os.close(told)
-            os.close(telling)
+            told.close()
+            telling.close()
             # Rather wait for the next who asks than try it again at once.
-            select.select([self._asking], [], [], 1.0)
+            self._no_fork_before = time.monotonic() + _FORK_AGAIN_SECONDS
             return None
         if not pid:
-            os.close(telling)
+            telling.close()
             self._be_a_shim(told)
-        os.close(told)
-        self._children += 1
+        told.close()
+        self._children.add(pid)
         # Nobody has taken note of its end yet, so the number is still its own.
         identity = identity_of(pid)
         assert identity is not None
-        self._spare = _Spare(identity, telling)
-        return self._spare
+        return _Shim(identity, telling)
 
-    def _be_a_shim(self, told: int) -> None:
+    def _be_a_shim(self, told: socket.socket) -> None:
         status = 1
         try:
-            self._asking.close()
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.close(self._woken)
-            execution_id = os.read(told, LONGEST_MESSAGE_BYTES).decode()
-            os.close(told)
-            if execution_id:
-                self._become_shim(execution_id)
+            self._let_go_of_everything()
+            self._become_shim(_executions(told))
             status = 0
         finally:
             if status:
@@ -141,16 +185,36 @@ class _Nursery:
             # Nothing of the nursery is to be tidied up here, and threads may be left.
             os._exit(status)
 
+    def _let_go_of_everything(self) -> None:
+        """What another process is told is for that one alone, and only its own end closes it."""
+        self._asking.close()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self._woken)
+        self._selector.close()
+        for shim in (*self._waiting, *self._busy.values()):
+            shim.telling.close()
+
     def _close(self) -> None:
+        self._open = False
+        self._selector.unregister(self._asking)
         _let_go_of_output()
-        if self._spare is not None:
-            os.close(self._spare.telling)
-            self._spare = None
+        for shim in (*self._waiting, *(one for one in self._busy.values() if one.rests)):
+            shim.telling.close()
+        self._waiting.clear()
 
     def _say(self, answer: dict[str, object]) -> None:
         # Who asked may be gone by now.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._asking.send(json.dumps(answer).encode())
+
+
+def _executions(told: socket.socket) -> Iterator[str]:
+    """The executions of this process, until there are no more for it."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while execution_id := told.recv(LONGEST_MESSAGE_BYTES):
+            yield execution_id.decode()
+            told.send(b"ended")
 
 
 def _let_go_of_output() -> None:
@@ -169,9 +233,7 @@ def _on_child_end() -> int:
     return reading
 
 
-def _ended() -> int:
-    count = 0
+def _ended() -> Iterator[int]:
     with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            count += 1
-    return count
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            yield pid

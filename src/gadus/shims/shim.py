@@ -1,4 +1,4 @@
-"""The process of one execution, from the moment after its fork."""
+"""The process of executions, one after the other, from the moment after its fork."""
 
 from __future__ import annotations
 
@@ -7,54 +7,80 @@ import gc
 import os
 import random
 import signal
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from gadus.claim import held
 from gadus.contracts import Reporter, Silent
 from gadus.core.job import Execution, Failure, Job, Outcome, Phase, Pin
 
-from .identity import identity_of
+from .identity import Identity, identity_of
 from .records import Entered, Exit, Learned, Records
 
 Execute = Callable[[Job, Execution, Reporter], Awaitable[Outcome]]
 """Runs one execution to its end. Cancelled, it returns when everything of it is gone."""
 
+_MOST_EXECUTIONS = 100
+"""What a library loses at each execution stays bounded."""
+_MOST_BYTES = 256 << 20
 _PAUSES_WHILE_THE_DISK_IS_FULL = (0.1, 1.0, 5.0, 10.0, 30.0, 60.0)
 
 
 def live(
     shims_dir: Path,
-    execution_id: str,
-    execute: Execute,
+    executions: Iterable[str],
+    execute: Callable[[], Execute],
     new_loop: Callable[[], asyncio.AbstractEventLoop],
-    ahead: Callable[[Job], None] = lambda _: None,
 ) -> None:
     """
-    Run the ordered execution, unless another process did or does; returns when its end is on the disk.
+    Run the ordered executions one after the other, each unless another process did or does.
 
-    `ahead` is called before there is an event loop: what can be forked only then is forked there.
+    An execution's end is on the disk before the next is asked for. Each has its own `execute` and event loop.
 
-    SIGTERM ends it early; it may be blocked when this is called, and is not afterwards.
+    SIGTERM ends an execution early; it must be blocked when this is called, and is whenever none runs.
     """
-    records = Records(shims_dir, execution_id)
+    me = identity_of(os.getpid())
+    assert me is not None
+    os.setsid()
+    # What the parent drew is not drawn again by all of its children.
+    random.seed()
+    gc.enable()
+    for number, execution_id in enumerate(executions):
+        _run(Records(shims_dir, execution_id), me, execute(), new_loop)
+        if number == _MOST_EXECUTIONS or not _as_it_was():
+            break
+
+
+def _run(
+    records: Records,
+    me: Identity,
+    execute: Execute,
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     with held(records.claim) as free:
-        me = identity_of(os.getpid())
-        if not free or me is None or not records.begin(me):
+        if not free or not records.begin(me):
             return
-        _be_a_process_of_its_own(records)
+        _say_beside(records)
         order = records.ordered()
-        ahead(order.job)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             try:
                 outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Journal(records)))
             except Exception as error:
                 _end(records, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
                 raise
-            _end(records, outcome)
-            # The process ends here: it need not take apart what it was made of.
-            os._exit(0)
+        _end(records, outcome)
+
+
+def _as_it_was() -> bool:
+    """Whether nothing of an execution is left in this process."""
+    with suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return False
+    resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return threading.active_count() == 1 and resident_pages * os.sysconf("SC_PAGE_SIZE") < _MOST_BYTES
 
 
 async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal: Reporter) -> Outcome:
@@ -65,14 +91,12 @@ async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal:
         return await running
     except asyncio.CancelledError:
         return Outcome(error=Failure(kind="Stopped", message="stopped before its end"))
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
-def _be_a_process_of_its_own(records: Records) -> None:
-    """Nothing that happens to those who started it happens to it; what it says of itself stands beside its records."""
-    os.setsid()
-    # What the parent drew is not drawn again by all of its children.
-    random.seed()
-    gc.enable()
+def _say_beside(records: Records) -> None:
+    """What this process says of itself stands beside the records."""
     trouble = os.open(records.root / "trouble", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(trouble, 1)
     os.dup2(trouble, 2)
