@@ -74,9 +74,17 @@ def sweep(parent: Path) -> list[str]:
 def _take(directory: Path) -> int | None:
     """The descriptor of the lock of `directory`, or None when a living process holds it."""
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = _lock_path(directory)
+    return locked(_lock_path(directory))
+
+
+def locked(path: Path) -> int | None:
+    """
+    A descriptor of the file at `path`, made if there is none, that holds its lock and appends; None when a living process does.
+
+    Raises FileNotFoundError when there is no such directory.
+    """
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,32 +24,48 @@ from gadus.core.manifest import Item, Writing, location_in, parsed
 from .contracts import Found
 
 _BATCH = 1000
+_SMALL_BYTES = 1 << 16
 
 
 class Draft:
-    """A manifest while its objects become known."""
+    """A manifest while its objects become known: in memory as long as it is small, then in a file."""
 
-    def __init__(self, file: BinaryIO, path: Path, root: Path) -> None:
-        self._file = file
+    def __init__(self, path: Path, root: Path) -> None:
         self._path = path
         self._root = root
+        self._file: BinaryIO = BytesIO()
         self._writing = Writing()
 
     def add(self, found: Found) -> None:
         """Some more of the input."""
         self._file.write(self._writing.add(found.location, found.items, found.directories))
+        if isinstance(self._file, BytesIO) and self._file.tell() > _SMALL_BYTES:
+            self._put_into_a_file()
 
     def read(self) -> Iterator[Found]:
         """What was added so far, from its beginning."""
         self._file.flush()
-        return _batches(self._path)
+        early = self._file.getvalue() if isinstance(self._file, BytesIO) else None
+        return _batches(lambda: self._path.open("rb") if early is None else BytesIO(early))
+
+    def close(self) -> None:
+        """Forget what was not kept."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def _put_into_a_file(self) -> None:
+        if isinstance(self._file, BytesIO):
+            early = self._file.getvalue()
+            self._file = self._path.open("xb")
+            self._file.write(early)
 
     def keep(self, target: str) -> Pin:
         """Keep the manifest as it is now: what the input for `target` is. On the disk when this returns."""
-        self._file.flush()
         writing = self._writing
         kept = _path(self._root, writing.digest)
         if not kept.exists():
+            self._put_into_a_file()
+            self._file.flush()
             # A job is remembered for longer than a machine runs, and with it what its inputs were.
             os.fsync(self._file.fileno())
             kept.parent.mkdir(exist_ok=True, mode=0o700)
@@ -75,11 +92,11 @@ class Manifests:
         """A new manifest; what is not kept when the block ends is forgotten."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._root / f"draft-{os.getpid()}-{secrets.token_hex(4)}"
+        draft = Draft(path, self._root)
         try:
-            with path.open("xb") as file:
-                yield Draft(file, path, self._root)
+            yield draft
         finally:
-            path.unlink(missing_ok=True)
+            draft.close()
 
     def has(self, digest: str) -> bool:
         """Whether that manifest is here."""
@@ -87,7 +104,7 @@ class Manifests:
 
     def read(self, digest: str) -> Iterator[Found]:
         """Everything in a manifest, in its order, a thousand objects at a time. Raises FileNotFoundError."""
-        return _batches(_path(self._root, digest))
+        return _batches(lambda: _path(self._root, digest).open("rb"))
 
     def items(self, digest: str) -> Iterator[Item]:
         """Every object of a manifest. Raises FileNotFoundError."""
@@ -101,6 +118,8 @@ class Manifests:
 
     def remember(self, asked: Mapping[str, Any], digest: str) -> None:
         """Remember what `asked` gives now."""
+        if self.last(asked) == digest:
+            return
         path = self._last_path(asked)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
@@ -122,8 +141,8 @@ def _path(root: Path, digest: str) -> Path:
     return root / digest[:2] / digest
 
 
-def _batches(path: Path) -> Iterator[Found]:
-    with path.open("rb") as file:
+def _batches(opened: Callable[[], BinaryIO]) -> Iterator[Found]:
+    with opened() as file:
         head = file.readline()
         location = location_in(head) if head else ""
         while lines := list(islice(file, _BATCH)):

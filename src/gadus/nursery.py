@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
-from itertools import chain, count
 
 from gadus.config import settings_from
 from gadus.shims import nursery
@@ -21,9 +20,7 @@ def main() -> None:
     parts.make_all()
 
     def become_shim(executions: Iterator[str]) -> None:
-        # Each with parts of its own: no connection, answer or credential of one is there for another.
-        made = chain([parts], (Parts(settings) for _ in count()))
-        live(settings.shims_dir, executions, lambda: next(made).execute, new_event_loop)
+        live(settings.shims_dir, executions, parts.execute, new_event_loop, parts.start_over)
 
     with socket.socket(fileno=int(descriptor)) as asking:
         nursery.serve(asking, become_shim)

@@ -172,6 +172,12 @@ class Parts:
             self.source(name)
         _ = self._runner
 
+    def start_over(self) -> None:
+        """Nothing of one execution is there for the next: no connection, answer or credential. What is on the disk is."""
+        self._engines.clear()
+        self._sources.clear()
+        self._stage.start_over()
+
     def nodes(self) -> Sequence[Node]:
         """The only node: this machine."""
         return [self._node]
@@ -253,8 +259,11 @@ class Parts:
 
     @cached_property
     def _runner(self) -> Runner:
-        stage = Stage(self._cache, self._manifests, self._shared_pins, self.source)
-        return Runner(self._settings, stage, self.engine, self._gpus)
+        return Runner(self._settings, self._stage, self.engine, self._gpus)
+
+    @cached_property
+    def _stage(self) -> Stage:
+        return Stage(self._cache, self._manifests, self._shared_pins, self.source)
 
     @cached_property
     def _cache(self) -> Cache:

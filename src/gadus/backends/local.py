@@ -8,7 +8,6 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from gadus.claim import held
 from gadus.contracts import Reporter
 from gadus.core.errors import EngineUnavailable
 from gadus.core.job import Execution, Failure, Job, Outcome
@@ -141,16 +140,11 @@ class Backend:
                     return exit_
                 _tell(records, reporter)
             runs = records.process()
-            if runs == process or (runs is None and _free(records)):
+            if runs == process or (runs is None and records.free()):
                 return records.ended()
             # Another shim had begun it before: an earlier server had asked for it, and was gone before it heard of it.
             process, ended = runs or process, asyncio.get_running_loop().create_future()
             await asyncio.sleep(_BEGIN_SECONDS)
-
-
-def _free(records: Records) -> bool:
-    with held(records.claim) as free:
-        return free
 
 
 def _tell(records: Records, reporter: Reporter) -> None:

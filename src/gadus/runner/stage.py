@@ -58,6 +58,10 @@ class Stage:
         self._pins: dict[tuple[str, str], asyncio.Future[Pin]] = {}
         """What each input of a job is, for its executions that run here at the same time."""
 
+    def start_over(self) -> None:
+        """Know nothing of the executions there were. None may run."""
+        self._pins.clear()
+
     async def stage(
         self,
         job: Job,

@@ -27,8 +27,9 @@ from functools import partial
 from .identity import Identity, identity_of
 
 LONGEST_MESSAGE_BYTES = 4096
-_WAITING_KEPT = 4
-"""Processes that wait for an execution; each has some 20 MB of its own."""
+_WAITING_KEPT = 64
+_WAITING_SECONDS = 10.0
+"""As many processes as ran at once wait so long for more to run; each has some 20 MB of its own. One always waits."""
 _FORK_AGAIN_SECONDS = 1.0
 
 
@@ -56,6 +57,7 @@ class _Shim:
     execution_id: str = ""
     rests: bool = False
     again: bool = False
+    waits_since: float = 0.0
 
 
 class _Nursery:
@@ -74,14 +76,31 @@ class _Nursery:
 
     def serve(self) -> None:
         while self._open or self._children:
+            ready = self._selector.select(self._leisure_in())
             # Who asks comes first; the next process is forked while nobody does.
-            lonely = self._open and not self._waiting
-            pause = max(0.0, self._no_fork_before - time.monotonic()) if lonely else None
-            ready = self._selector.select(pause)
-            if not ready and lonely and (shim := self._forked()):
-                self._waiting.append(shim)
             for key, _ in ready:
                 key.data()
+            if not ready:
+                self._keep_one_waiting()
+
+    def _leisure_in(self) -> float | None:
+        """After how many seconds without a message there is something to do about those who wait."""
+        match self._waiting:
+            case []:
+                return max(0.0, self._no_fork_before - time.monotonic()) if self._open else None
+            case [_]:
+                return None
+            case [longest, *_]:
+                return max(0.0, longest.waits_since + _WAITING_SECONDS - time.monotonic())
+
+    def _keep_one_waiting(self) -> None:
+        if not self._waiting:
+            if shim := self._forked():
+                self._waiting.append(shim)
+            return
+        now = time.monotonic()
+        while len(self._waiting) > 1 and self._waiting[0].waits_since + _WAITING_SECONDS <= now:
+            self._waiting.pop(0).telling.close()
 
     def _note_ends(self) -> None:
         with suppress(BlockingIOError):
@@ -148,6 +167,7 @@ class _Nursery:
     def _wait_for_another(self, shim: _Shim) -> None:
         if shim.rests and shim.again and self._open and len(self._waiting) < _WAITING_KEPT:
             shim.rests = shim.again = False
+            shim.waits_since = time.monotonic()
             self._waiting.append(shim)
         else:
             shim.telling.close()

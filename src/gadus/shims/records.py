@@ -1,33 +1,29 @@
 """
 What a shim and its server tell each other, in files.
 
-    <data>/shims/<execution id>.lock      held by the living shim
-    <data>/shims/<execution id>/order.json     what to run                     by the server, before the shim
-                                shim.json      which process it is             by the shim, before anything else
-                                journal        a line for each event           by the shim
-                                exit.json      how it ended                    by the shim, last: whole or not there
+    <data>/shims/<execution id>/order.json     what to run                                by the server, before the shim
+                                journal        which process runs it, each event, and     by the shim, which holds it locked
+                                               last how it ended: one line each           as long as it runs the execution
 
-Whoever finds no lock held, no exit and a shim.json finds an execution that was lost; without a shim.json, one that never began.
+A line is there whole or not at all: others, and what the process says of its own troubles, mean nothing to a server. Whoever
+finds the journal unlocked and begun, without an end, finds an execution that was lost.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gadus.claim import held
+from gadus.claim import locked
 from gadus.core.job import Execution, Job, Outcome, Phase, Pin, Record
 
 from .identity import Identity
-
-_LONGEST_LINE_BYTES = 16 << 20
 
 
 class Order(Record):
@@ -35,6 +31,13 @@ class Order(Record):
 
     job: Job
     execution: Execution
+
+
+class Begun(Record):
+    """This process runs the execution."""
+
+    kind: Literal["begun"] = "begun"
+    process: Identity
 
 
 class Entered(Record):
@@ -56,12 +59,13 @@ class Learned(Record):
 class Exit(Record):
     """How the execution ended."""
 
+    kind: Literal["exit"] = "exit"
     at: float
     outcome: Outcome
 
 
-Entry = Annotated[Entered | Learned, Field(discriminator="kind")]
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+News = Entered | Learned
+_LINE: TypeAdapter[Begun | News | Exit] = TypeAdapter(Annotated[Begun | Entered | Learned | Exit, Field(discriminator="kind")])
 
 
 class Records:
@@ -69,61 +73,69 @@ class Records:
 
     def __init__(self, shims_dir: Path, execution_id: str) -> None:
         self.root = shims_dir / execution_id
-        self.claim = self.root
+        self.journal = self.root / "journal"
+        self._order = self.root / "order.json"
         self._read_up_to = 0
+        self._process: Identity | None = None
+        self._news: list[News] = []
+        self._exit: Exit | None = None
 
     def order(self, job: Job, execution: Execution) -> None:
         """Say what is to be run; saying it again changes nothing."""
         if not self._order.exists():
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             alone = job.model_copy(update={"executions": (execution,), "vacancies": ()})
-            _put(self._order, Order(job=alone, execution=execution).model_dump_json())
+            growing = self._order.with_suffix(".growing")
+            growing.write_bytes(Order(job=alone, execution=execution).model_dump_json().encode())
+            growing.rename(self._order)
 
     def ordered(self) -> Order:
         """What is to be run."""
         return Order.model_validate_json(self._order.read_bytes())
 
-    def begin(self, process: Identity) -> bool:
-        """Say which process runs it, holding the lock; False when it was begun before, and must not be begun again."""
-        if self._shim.exists() or self._exit.exists():
-            return False
-        _put(self._shim, json.dumps(asdict(process)))
-        return True
+    @contextmanager
+    def begun(self, process: Identity) -> Iterator[Journal | None]:
+        """
+        The journal to write, with a first line that says which process runs the execution; held while the block lasts.
+
+        None when another holds it, when it was begun before, and must not be begun again, or when nobody wants it any more.
+        """
+        journal = self._taken()
+        try:
+            if journal is None or self.process() is not None or not self._order.exists():
+                yield None
+            else:
+                writing = Journal(journal, self.root)
+                writing.write(Begun(process=process))
+                yield writing
+        finally:
+            if journal is not None:
+                os.close(journal)
 
     def process(self) -> Identity | None:
         """Which process runs, or ran, it; None when it was never begun."""
-        try:
-            return Identity(**json.loads(self._shim.read_bytes()))
-        except FileNotFoundError:
-            return None
+        self._read()
+        return self._process
 
-    def write(self, entry: Entry) -> None:
-        """Add a line to the journal."""
-        with self._journal.open("ab") as journal:
-            journal.write(entry.model_dump_json().encode() + b"\n")
-
-    def news(self) -> Sequence[Entry]:
-        """What the journal says beyond what this object read before. A line that is being written is read next time."""
-        try:
-            with self._journal.open("rb") as journal:
-                journal.seek(self._read_up_to)
-                text = journal.read(_LONGEST_LINE_BYTES)
-        except FileNotFoundError:
-            return []
-        whole = text[: text.rfind(b"\n") + 1]
-        self._read_up_to += len(whole)
-        return list(_entries(whole))
-
-    def end(self, exit_: Exit) -> None:
-        """Say how it ended; on the disk when this returns."""
-        _put(self._exit, exit_.model_dump_json(), durable=True)
+    def news(self) -> Sequence[News]:
+        """What the journal says beyond what this object was asked for before."""
+        self._read()
+        news, self._news = self._news, []
+        return news
 
     def ended(self) -> Exit | None:
         """How it ended, if it has."""
-        try:
-            return Exit.model_validate_json(self._exit.read_bytes())
-        except FileNotFoundError:
-            return None
+        self._read()
+        return self._exit
+
+    def free(self) -> bool:
+        """Whether no process runs it."""
+        if not self.journal.exists():
+            return True
+        journal = self._taken()
+        if journal is not None:
+            os.close(journal)
+        return journal is not None
 
     def forget(self) -> bool:
         """
@@ -131,58 +143,77 @@ class Records:
 
         A process that was asked for long ago must find all of it or nothing: with the order alone it would begin anew.
         """
-        with held(self.claim) as free:
-            if free:
-                shutil.rmtree(self.root, ignore_errors=True)
-            return free
-
-    @property
-    def _order(self) -> Path:
-        return self.root / "order.json"
-
-    @property
-    def _shim(self) -> Path:
-        return self.root / "shim.json"
-
-    @property
-    def _journal(self) -> Path:
-        return self.root / "journal"
-
-    @property
-    def _exit(self) -> Path:
-        return self.root / "exit.json"
-
-
-def found(shims_dir: Path) -> Sequence[str]:
-    """The ids of all executions there are records of, or locks that somebody who was killed left behind."""
-    try:
-        names = {entry.name for entry in os.scandir(shims_dir)}
-    except FileNotFoundError:
-        return []
-    return sorted({name.removesuffix(".lock") for name in names})
-
-
-def _entries(text: bytes) -> Iterator[Entry]:
-    for line in text.splitlines():
+        if not self.root.exists():
+            return True
+        journal = self._taken()
+        if journal is None:
+            return not self.root.exists()
         try:
-            yield _ENTRY.validate_json(line)
-        except ValidationError:
-            # Half a line, and another after it: the disk was full in between. The exit says what matters.
-            continue
+            shutil.rmtree(self.root, ignore_errors=True)
+        finally:
+            os.close(journal)
+        return True
+
+    def _taken(self) -> int | None:
+        try:
+            return locked(self.journal)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _read(self) -> None:
+        """Read on. A line that is being written is read next time."""
+        try:
+            with self.journal.open("rb", buffering=0) as journal:
+                journal.seek(self._read_up_to)
+                text = journal.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read_up_to += len(whole)
+        for line in whole.splitlines():
+            try:
+                self._take_in(_LINE.validate_json(line))
+            except ValidationError:
+                continue
+
+    def _take_in(self, entry: Begun | News | Exit) -> None:
+        match entry:
+            case Begun():
+                self._process = entry.process
+            case Exit():
+                self._exit = entry
+            case _:
+                self._news.append(entry)
 
 
-def _put(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write a file that is there whole or not at all."""
-    growing = path.with_suffix(".growing")
-    with growing.open("wb") as file:
-        file.write(text.encode())
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    growing.rename(path)
-    if durable:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+class Journal:
+    """The side of the shim: writes lines, each whole even after one that was torn."""
+
+    def __init__(self, descriptor: int, root: Path) -> None:
+        self.descriptor = descriptor
+        self._root = root
+
+    def write(self, entry: Begun | News | Exit) -> None:
+        """Add a line. Raises OSError when the disk is full."""
+        line = b"\n" + entry.model_dump_json().encode() + b"\n"
+        written = os.write(self.descriptor, line)
+        while written < len(line):
+            written += os.write(self.descriptor, line[written:])
+
+    def end(self, exit_: Exit) -> None:
+        """Say how it ended; on the disk when this returns."""
+        self.write(exit_)
+        os.fsync(self.descriptor)
+        directory = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def found(shims_dir: Path) -> Sequence[str]:
+    """The ids of all executions there are records of."""
+    try:
+        return sorted(entry.name for entry in os.scandir(shims_dir))
+    except FileNotFoundError:
+        return []

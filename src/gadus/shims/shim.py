@@ -13,12 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from gadus.claim import held
 from gadus.contracts import Reporter, Silent
 from gadus.core.job import Execution, Failure, Job, Outcome, Phase, Pin
 
 from .identity import Identity, identity_of
-from .records import Entered, Exit, Learned, Records
+from .records import Entered, Exit, Journal, Learned, Records
 
 Execute = Callable[[Job, Execution, Reporter], Awaitable[Outcome]]
 """Runs one execution to its end. Cancelled, it returns when everything of it is gone."""
@@ -32,13 +31,15 @@ _PAUSES_WHILE_THE_DISK_IS_FULL = (0.1, 1.0, 5.0, 10.0, 30.0, 60.0)
 def live(
     shims_dir: Path,
     executions: Iterable[str],
-    execute: Callable[[], Execute],
+    execute: Execute,
     new_loop: Callable[[], asyncio.AbstractEventLoop],
+    start_over: Callable[[], None],
 ) -> None:
     """
     Run the ordered executions one after the other, each unless another process did or does.
 
-    An execution's end is on the disk before the next is asked for. Each has its own `execute` and event loop.
+    An execution's end is on the disk before the next is asked for. Each has an event loop of its own; `start_over` is called
+    between two, so that `execute` has nothing of the first when it runs the second.
 
     SIGTERM ends an execution early; it must be blocked when this is called, and is whenever none runs.
     """
@@ -49,7 +50,8 @@ def live(
     random.seed()
     gc.enable()
     for number, execution_id in enumerate(executions):
-        _run(Records(shims_dir, execution_id), me, execute(), new_loop)
+        _run(Records(shims_dir, execution_id), me, execute, new_loop)
+        start_over()
         if number == _MOST_EXECUTIONS or not _as_it_was():
             break
 
@@ -60,18 +62,26 @@ def _run(
     execute: Execute,
     new_loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    with held(records.claim) as free:
-        if not free or not records.begin(me):
+    with records.begun(me) as journal:
+        if journal is None:
             return
-        _say_beside(records)
+        _say_troubles_in(records.journal)
         order = records.ordered()
         with asyncio.Runner(loop_factory=new_loop) as runner:
             try:
-                outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Journal(records)))
+                outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Telling(journal)))
             except Exception as error:
-                _end(records, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
+                _end(journal, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
                 raise
-        _end(records, outcome)
+        _end(journal, outcome)
+
+
+def _say_troubles_in(path: Path) -> None:
+    """Opened anew, so that it does not keep the lock of who is done with it."""
+    trouble = os.open(path, os.O_WRONLY | os.O_APPEND)
+    os.dup2(trouble, 1)
+    os.dup2(trouble, 2)
+    os.close(trouble)
 
 
 def _as_it_was() -> bool:
@@ -95,34 +105,26 @@ async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
-def _say_beside(records: Records) -> None:
-    """What this process says of itself stands beside the records."""
-    trouble = os.open(records.root / "trouble", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(trouble, 1)
-    os.dup2(trouble, 2)
-    os.close(trouble)
-
-
-def _end(records: Records, outcome: Outcome) -> None:
+def _end(journal: Journal, outcome: Outcome) -> None:
     exit_ = Exit(at=time.time(), outcome=outcome)
     for pause_seconds in _PAUSES_WHILE_THE_DISK_IS_FULL:
         try:
-            records.end(exit_)
+            journal.end(exit_)
         except OSError:
             time.sleep(pause_seconds)
         else:
             return
-    records.end(exit_)
+    journal.end(exit_)
 
 
-class _Journal(Silent):
+class _Telling(Silent):
     """A reporter that writes down what a server remembers."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
 
     def phase(self, phase: Phase, *, at: float | None = None) -> None:
-        self._records.write(Entered(at=at or time.time(), phase=phase))
+        self._journal.write(Entered(at=at or time.time(), phase=phase))
 
     def pinned(self, pin: Pin) -> None:
-        self._records.write(Learned(at=time.time(), pin=pin))
+        self._journal.write(Learned(at=time.time(), pin=pin))

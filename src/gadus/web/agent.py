@@ -56,7 +56,7 @@ class Agent:
 
     async def healthy(self, request: Request) -> Response:
         """Whether the store can be read, and how much runs and waits. Raises StorageUnavailable."""
-        self._rooms.service.jobs(limit=1)
+        self._rooms.service.page(limit=1)
         server = self._rooms.server
         return answered(request, {"Status": "OK", "Running": server.follows, "Waiting": server.waiting})
 
