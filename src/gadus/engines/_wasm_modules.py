@@ -65,10 +65,7 @@ class Modules:
 
         Raises ProgramUnusable that calls the module `what`.
         """
-        path = await asyncio.to_thread(_only_file, what, staged)
-        key = await asyncio.to_thread(_key, what, path)
-        await asyncio.to_thread(self._secure)
-        known = await asyncio.to_thread(self._known, key)
+        path, key, known = await asyncio.to_thread(self._looked_up, what, staged)
         if known is not None:
             return known
         async with self._compiling:
@@ -83,9 +80,7 @@ class Modules:
 
     async def compiled(self, what: str, staged: Path) -> Module | None:
         """The same module if it was compiled before; nothing is changed. Raises ProgramUnusable when it is no module."""
-        path = await asyncio.to_thread(_only_file, what, staged)
-        key = await asyncio.to_thread(_key, what, path)
-        return await asyncio.to_thread(self._read, key)
+        return await asyncio.to_thread(lambda: self._read(_key(what, _only_file(what, staged))))
 
     def sweep(self) -> None:
         """Remove what crashes left, and what was not used for a month."""
@@ -93,6 +88,12 @@ class Modules:
             limit = _STALE_SECONDS if path.name.startswith("new-") else KEPT_SECONDS
             if path.is_file() and time.time() - path.stat().st_mtime > limit:
                 path.unlink(missing_ok=True)
+
+    def _looked_up(self, what: str, staged: Path) -> tuple[Path, str, Module | None]:
+        path = _only_file(what, staged)
+        key = _key(what, path)
+        self._secure()
+        return path, key, self._known(key)
 
     def _secure(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)

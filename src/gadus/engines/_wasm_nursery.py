@@ -8,6 +8,7 @@ is, with a descriptor of it, and later how it ended; when the other end is close
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -37,6 +38,9 @@ def main() -> None:
     assert specification.loader is not None
     child = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(child)
+    # What is here now stays: collecting it would copy every page of it in every process.
+    gc.collect()
+    gc.freeze()
     _Nursery(socket.socket(fileno=os.dup(0)), child.main).serve()
 
 

@@ -38,7 +38,7 @@ async def fetched_alone(
     Nothing says which bytes these are: what the same names stand for tomorrow may be something else.
     """
     record = private.with_name(private.name + ".objects.jsonl")
-    private.mkdir()
+    private.mkdir(parents=True)
     slots: list[_PrivateSlot] = []
 
     async def opened() -> AsyncIterator[Slot]:
@@ -116,7 +116,7 @@ class _PrivateSlot:
 
 async def writable_copy(tree: Path, private: Path) -> Path:
     """A copy of `tree` in the new directory `private`, for a program that writes into its input. Returns where it is."""
-    private.mkdir(exist_ok=True)
+    private.mkdir(parents=True, exist_ok=True)
     copy = private.with_name(private.name + ".copy")
     # To its end in any case: what it copies into is removed next.
     await finished_or_given_up(partial(_copy, tree, copy))

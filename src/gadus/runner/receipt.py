@@ -42,7 +42,8 @@ def receipt(execution_id: str, inputs: Sequence[StagedInput], phases: Mapping[st
 
 def keep_records(execution_id: str, inputs: Sequence[StagedInput], directory: Path) -> None:
     """Put what is known of every object of every input into the new `directory`, one JSON-lines file for each input."""
-    directory.mkdir(exist_ok=True)
+    if inputs:
+        directory.mkdir(exist_ok=True)
     for number, one in enumerate(inputs):
         path = directory / _record_name(execution_id, number, one)
         path.unlink(missing_ok=True)

@@ -35,7 +35,6 @@ class Workplace:
         self.inputs = root / "inputs"
         self.records = results / "receipt"
         self.results.mkdir()
-        self.inputs.mkdir()
 
     def result_mounts(self, task: Task) -> tuple[Mount, ...]:
         """A new, writable directory for each result path of `task`."""
