@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ Execute = Callable[[Job, Execution, Reporter], Awaitable[Outcome]]
 
 _MOST_EXECUTIONS = 100
 """What a library loses at each execution stays bounded."""
+_OF_THE_LOOP = "helper of the loop"
+_LEFT_SECONDS = 5.0
 _MOST_BYTES = 256 << 20
 _PAUSES_WHILE_THE_DISK_IS_FULL = (0.1, 1.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -38,8 +41,8 @@ def live(
     """
     Run the ordered executions one after the other, each unless another process did or does.
 
-    An execution's end is on the disk before the next is asked for. Each has an event loop of its own; `start_over` is called
-    between two, so that `execute` has nothing of the first when it runs the second.
+    An execution's end is on the disk before the next is asked for. `start_over` is called between two, so that `execute` has
+    nothing of the first when it runs the second.
 
     SIGTERM ends an execution early; it must be blocked when this is called, and is whenever none runs.
     """
@@ -49,30 +52,26 @@ def live(
     # What the parent drew is not drawn again by all of its children.
     random.seed()
     gc.enable()
-    for number, execution_id in enumerate(executions):
-        _run(Records(shims_dir, execution_id), me, execute, new_loop)
-        start_over()
-        if number == _MOST_EXECUTIONS or not _as_it_was():
-            break
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix=_OF_THE_LOOP))
+        for number, execution_id in enumerate(executions):
+            _run(Records(shims_dir, execution_id), me, execute, runner)
+            start_over()
+            if number == _MOST_EXECUTIONS or not _as_it_was(runner.get_loop()):
+                break
 
 
-def _run(
-    records: Records,
-    me: Identity,
-    execute: Execute,
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
-) -> None:
+def _run(records: Records, me: Identity, execute: Execute, runner: asyncio.Runner) -> None:
     with records.begun(me) as journal:
         if journal is None:
             return
         _say_troubles_in(records.journal)
         order = records.ordered()
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            try:
-                outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Telling(journal)))
-            except Exception as error:
-                _end(journal, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
-                raise
+        try:
+            outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Telling(journal)))
+        except Exception as error:
+            _end(journal, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
+            raise
         _end(journal, outcome)
 
 
@@ -84,13 +83,19 @@ def _say_troubles_in(path: Path) -> None:
     os.close(trouble)
 
 
-def _as_it_was() -> bool:
+def _as_it_was(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether nothing of an execution is left in this process."""
     with suppress(ChildProcessError):
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return False
+    if asyncio.all_tasks(loop) or not all(map(_is_of_the_loop, threading.enumerate())):
+        return False
     resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return threading.active_count() == 1 and resident_pages * os.sysconf("SC_PAGE_SIZE") < _MOST_BYTES
+    return resident_pages * os.sysconf("SC_PAGE_SIZE") < _MOST_BYTES
+
+
+def _is_of_the_loop(thread: threading.Thread) -> bool:
+    return thread is threading.main_thread() or thread.name.startswith(_OF_THE_LOOP)
 
 
 async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal: Reporter) -> Outcome:
@@ -103,6 +108,16 @@ async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal:
         return Outcome(error=Failure(kind="Stopped", message="stopped before its end"))
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        await _end_what_is_left()
+
+
+async def _end_what_is_left() -> None:
+    """Of an execution that nobody waits for any more."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_LEFT_SECONDS)
 
 
 def _end(journal: Journal, outcome: Outcome) -> None:
