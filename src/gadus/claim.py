@@ -77,14 +77,14 @@ def _take(directory: Path) -> int | None:
     return locked(_lock_path(directory))
 
 
-def locked(path: Path) -> int | None:
+def locked(path: Path, *, make: bool = True) -> int | None:
     """
-    A descriptor of the file at `path`, made if there is none, that holds its lock and appends; None when a living process does.
+    A descriptor of the file at `path` that holds its lock, and appends; None when a living process holds it.
 
-    Raises FileNotFoundError when there is no such directory.
+    Raises FileNotFoundError when there is none and it is not to be made.
     """
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        lock = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

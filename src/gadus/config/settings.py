@@ -127,7 +127,7 @@ class Settings:
 
     def growing_results_of(self, execution_id: str) -> Path:
         """Where a living execution writes what will be its results."""
-        return self.executions_dir / execution_id / "results"
+        return self.executions_dir / execution_id
 
     @property
     def jobs_at(self) -> Path | str:

@@ -85,7 +85,7 @@ class ResultPath(Wire):
     def _one_directory(cls, name: str) -> str:
         if not name or name in (".", "..") or "/" in name or len(name.encode()) > 255:
             raise ValueError(f"must be the name of one directory, not {name!r}")
-        if name in ("stdout", "stderr", "exitCode", "receipt", "receipt.json"):
+        if name in ("stdout", "stderr", "exitCode", "receipt", "receipt.json", ".inputs"):
             raise ValueError(f"{name!r} is kept for the program's own output; choose another name")
         return name
 

@@ -1,11 +1,11 @@
 """
 The directory an execution lives in, from its first byte to its last.
 
-    <data>/executions/<id>/results/          becomes  <data>/results/<job id>/<id>/
-                           ├── stdout, stderr, exitCode, receipt.json
-                           ├── receipt/      every object of every input
-                           └── <name of a result path>/
-    <data>/executions/<id>/inputs/           inputs that are the execution's own
+    <data>/executions/<id>/              becomes  <data>/results/<job id>/<id>/
+                      ├── stdout, stderr, exitCode, receipt.json
+                      ├── receipt/       every object of every input
+                      ├── <name of a result path>/
+                      └── .inputs/       inputs that are the execution's own; gone by then
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ _OPEN_TO_THE_PROGRAM = 0o777
 
 
 class Workplace:
-    """Where one execution finds and leaves its files."""
+    """Where one execution finds and leaves its files: its results, and what it alone is given of its inputs, until then."""
 
-    def __init__(self, root: Path, results: Path) -> None:
+    def __init__(self, results: Path) -> None:
         self.results = results
-        self.inputs = root / "inputs"
+        self.inputs = results / ".inputs"
         self.records = results / "receipt"
-        self.results.mkdir()
 
     def result_mounts(self, task: Task) -> tuple[Mount, ...]:
         """A new, writable directory for each result path of `task`."""
@@ -53,6 +52,7 @@ class Workplace:
                 (self.results / "exitCode").write_text(str(exit_code))
             (self.results / "receipt.json").write_text(json.dumps(receipt, indent=2) + "\n")
             into.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.rmtree(self.inputs, ignore_errors=True)
             # A second try of the same execution replaces what the first left.
             shutil.rmtree(into, ignore_errors=True)
             self.results.rename(into)
@@ -65,5 +65,5 @@ class Workplace:
 @contextmanager
 def workplace(settings: Settings, execution_id: str) -> Iterator[Workplace]:
     """A new workplace that is gone, with everything in it, when the block ends."""
-    with claimed(settings.executions_dir / execution_id) as root:
-        yield Workplace(root, settings.growing_results_of(execution_id))
+    with claimed(settings.growing_results_of(execution_id)) as root:
+        yield Workplace(root)

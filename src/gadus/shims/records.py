@@ -1,18 +1,17 @@
 """
-What a shim and its server tell each other, in files.
+What a shim and its server tell each other, in one file for each execution: ``<data>/shims/<execution id>``.
 
-    <data>/shims/<execution id>/order.json     what to run                                by the server, before the shim
-                                journal        which process runs it, each event, and     by the shim, which holds it locked
-                                               last how it ended: one line each           as long as it runs the execution
+    its first line     what to run                                         by the server, before the shim
+    each line after    which process runs it, each event, how it ended     by the shim, which holds the file locked meanwhile
 
 A line is there whole or not at all: others, and what the process says of its own troubles, mean nothing to a server. Whoever
-finds the journal unlocked and begun, without an end, finds an execution that was lost.
+finds the file unlocked and begun, without an end, finds an execution that was lost. One file, because to make and remove files
+is most of what a short execution costs a disk.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,8 @@ from gadus.claim import locked
 from gadus.core.job import Execution, Job, Outcome, Phase, Pin, Record
 
 from .identity import Identity
+
+_GROWING = ".growing"
 
 
 class Order(Record):
@@ -69,12 +70,12 @@ _LINE: TypeAdapter[Begun | News | Exit] = TypeAdapter(Annotated[Begun | Entered 
 
 
 class Records:
-    """The files of one execution, below the directory of all shims."""
+    """The file of one execution, in the directory of all shims."""
 
     def __init__(self, shims_dir: Path, execution_id: str) -> None:
-        self.root = shims_dir / execution_id
-        self.journal = self.root / "journal"
-        self._order = self.root / "order.json"
+        self.path = shims_dir / execution_id
+        self._growing = shims_dir / f"{execution_id}{_GROWING}"
+        self._order = b""
         self._read_up_to = 0
         self._process: Identity | None = None
         self._news: list[News] = []
@@ -82,16 +83,16 @@ class Records:
 
     def order(self, job: Job, execution: Execution) -> None:
         """Say what is to be run; saying it again changes nothing."""
-        if not self._order.exists():
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             alone = job.model_copy(update={"executions": (execution,), "vacancies": ()})
-            growing = self._order.with_suffix(".growing")
-            growing.write_bytes(Order(job=alone, execution=execution).model_dump_json().encode())
-            growing.rename(self._order)
+            self._growing.write_bytes(Order(job=alone, execution=execution).model_dump_json().encode() + b"\n")
+            self._growing.rename(self.path)
 
     def ordered(self) -> Order:
-        """What is to be run."""
-        return Order.model_validate_json(self._order.read_bytes())
+        """What is to be run, once it was said."""
+        self._read()
+        return Order.model_validate_json(self._order)
 
     @contextmanager
     def begun(self, process: Identity) -> Iterator[Journal | None]:
@@ -100,17 +101,17 @@ class Records:
 
         None when another holds it, when it was begun before, and must not be begun again, or when nobody wants it any more.
         """
-        journal = self._taken()
+        taken = self._taken()
         try:
-            if journal is None or self.process() is not None or not self._order.exists():
+            if taken is None or self.process() is not None:
                 yield None
             else:
-                writing = Journal(journal, self.root)
-                writing.write(Begun(process=process))
-                yield writing
+                journal = Journal(taken, self.path.parent)
+                journal.write(Begun(process=process))
+                yield journal
         finally:
-            if journal is not None:
-                os.close(journal)
+            if taken is not None:
+                os.close(taken)
 
     def process(self) -> Identity | None:
         """Which process runs, or ran, it; None when it was never begun."""
@@ -130,47 +131,45 @@ class Records:
 
     def free(self) -> bool:
         """Whether no process runs it."""
-        if not self.journal.exists():
-            return True
-        journal = self._taken()
-        if journal is not None:
-            os.close(journal)
-        return journal is not None
+        taken = self._taken()
+        if taken is not None:
+            os.close(taken)
+        return taken is not None or not self.path.exists()
 
     def forget(self) -> bool:
         """
         Remove everything of it; False while a process holds it, which is then to be waited for.
 
-        A process that was asked for long ago must find all of it or nothing: with the order alone it would begin anew.
+        A process that was asked for long ago then finds nothing, and does nothing.
         """
-        if not self.root.exists():
-            return True
-        journal = self._taken()
-        if journal is None:
-            return not self.root.exists()
-        try:
-            shutil.rmtree(self.root, ignore_errors=True)
-        finally:
-            os.close(journal)
+        self._growing.unlink(missing_ok=True)
+        taken = self._taken()
+        if taken is None:
+            return not self.path.exists()
+        self.path.unlink(missing_ok=True)
+        os.close(taken)
         return True
 
     def _taken(self) -> int | None:
         try:
-            return locked(self.journal)
-        except (FileNotFoundError, NotADirectoryError):
+            return locked(self.path, make=False)
+        except FileNotFoundError:
             return None
 
     def _read(self) -> None:
         """Read on. A line that is being written is read next time."""
         try:
-            with self.journal.open("rb", buffering=0) as journal:
-                journal.seek(self._read_up_to)
-                text = journal.read()
-        except (FileNotFoundError, NotADirectoryError):
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self._read_up_to)
+                text = file.read()
+        except FileNotFoundError:
             return
         whole = text[: text.rfind(b"\n") + 1]
         self._read_up_to += len(whole)
-        for line in whole.splitlines():
+        lines = whole.splitlines()
+        if lines and not self._order:
+            self._order = lines.pop(0)
+        for line in lines:
             try:
                 self._take_in(_LINE.validate_json(line))
             except ValidationError:
@@ -189,22 +188,22 @@ class Records:
 class Journal:
     """The side of the shim: writes lines, each whole even after one that was torn."""
 
-    def __init__(self, descriptor: int, root: Path) -> None:
-        self.descriptor = descriptor
-        self._root = root
+    def __init__(self, descriptor: int, directory: Path) -> None:
+        self._descriptor = descriptor
+        self._directory = directory
 
     def write(self, entry: Begun | News | Exit) -> None:
         """Add a line. Raises OSError when the disk is full."""
         line = b"\n" + entry.model_dump_json().encode() + b"\n"
-        written = os.write(self.descriptor, line)
+        written = os.write(self._descriptor, line)
         while written < len(line):
-            written += os.write(self.descriptor, line[written:])
+            written += os.write(self._descriptor, line[written:])
 
     def end(self, exit_: Exit) -> None:
         """Say how it ended; on the disk when this returns."""
         self.write(exit_)
-        os.fsync(self.descriptor)
-        directory = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(self._descriptor)
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
         finally:
@@ -214,6 +213,6 @@ class Journal:
 def found(shims_dir: Path) -> Sequence[str]:
     """The ids of all executions there are records of."""
     try:
-        return sorted(entry.name for entry in os.scandir(shims_dir))
+        return sorted({entry.name.removesuffix(_GROWING) for entry in os.scandir(shims_dir)})
     except FileNotFoundError:
         return []

@@ -65,7 +65,7 @@ def _run(records: Records, me: Identity, execute: Execute, runner: asyncio.Runne
     with records.begun(me) as journal:
         if journal is None:
             return
-        _say_troubles_in(records.journal)
+        _say_troubles_in(records.path)
         order = records.ordered()
         try:
             outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Telling(journal)))
