@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import wasmtime
 
 from gadus.config import Settings
 from gadus.core.spec import Task
+from gadus.engines import _wasm_started
 from gadus.engines.wasm import Engine, Params
 from gadus.testing.engines import Example
 
@@ -43,14 +46,38 @@ def from_text(path: Path, text: str) -> Path:
 
 
 def children() -> list[str]:
-    """The processes that run modules for this one."""
-    found = []
+    """The processes that run modules for this one, or for its nursery of programs."""
+    own = _children_of(os.getpid())
+    forked = [pid for nursery in _of(own, "_wasm_nursery") for pid in _children_of(nursery)]
+    return [str(pid) for pid in (*_of(own, "_wasm_child"), *forked)]
+
+
+def _of(processes: dict[int, str], name: str) -> list[int]:
+    return [pid for pid, command in processes.items() if name in command]
+
+
+def _children_of(parent: int) -> dict[int, str]:
+    """The commands of all children."""
+    found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            its_parent = int(status.read_text().rpartition(")")[2].split()[1])
             command = status.with_name("cmdline").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == os.getpid() and "_wasm_child" in command:
-            found.append(status.parent.name)
+        if its_parent == parent:
+            found[int(status.parent.name)] = command
     return found
+
+
+@contextmanager
+def nursery() -> Iterator[int]:
+    """Programs are forked by a nursery while the block lasts; yields its number."""
+    _wasm_started.open_nursery()
+    (its_number,) = _of(_children_of(os.getpid()), "_wasm_nursery")
+    try:
+        yield its_number
+    finally:
+        _wasm_started._nurseries.pop().close()
+        with suppress(ChildProcessError):
+            os.waitpid(its_number, 0)

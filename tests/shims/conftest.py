@@ -24,8 +24,8 @@ def servers(tmp_path: Path) -> Iterator[Callable[[], Server]]:
     yield make
     for server in made:
         server.nursery.close()
-    for path in (tmp_path / "shims").glob("*/shim.json"):
-        process = Records(tmp_path / "shims", path.parent.name).process()
+    for path in (tmp_path / "shims").glob("*"):
+        process = Records(tmp_path / "shims", path.name).process()
         if process is not None:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)

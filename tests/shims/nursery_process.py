@@ -4,19 +4,43 @@ A real nursery whose shims do what their job's name says: ``python nursery_proce
     end:<code>      write a line to <directory>/ran and end with the code
     sleep           write the line, then sleep; cancelled, write "tidied" first
     defect          raise something of ours
+    leave:<what>    end with 0 and leave a thread, a child or a task
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gadus.contracts import Reporter
 from gadus.core.job import Execution, Job, Outcome, Phase
 from gadus.shims import nursery
 from gadus.shims.shim import live
+
+
+left: list[object] = []
+
+
+def leave(what: str) -> None:
+    match what:
+        case "thread":
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+        case "child":
+            left.append(subprocess.Popen(["sleep", "60"]))  # noqa: S607 - wherever it is
+        case "task":
+            left.append(asyncio.create_task(stubborn()))
+
+
+async def stubborn() -> None:
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
 
 
 def main() -> None:
@@ -33,6 +57,9 @@ def main() -> None:
         match job.spec.name.split(":"):
             case ["end", code]:
                 return Outcome(exit_code=int(code))
+            case ["leave", what]:
+                leave(what)
+                return Outcome(exit_code=0)
             case ["defect"]:
                 raise RuntimeError("broken on purpose")
         try:
@@ -42,8 +69,8 @@ def main() -> None:
             raise
         return Outcome(exit_code=0)
 
-    def become_shim(execution_id: str) -> None:
-        live(directory / "shims", execution_id, execute, asyncio.new_event_loop)
+    def become_shim(executions: Iterator[str]) -> None:
+        live(directory / "shims", executions, execute, asyncio.new_event_loop, lambda: None)
 
     with socket.socket(fileno=descriptor) as asking:
         nursery.serve(asking, become_shim)

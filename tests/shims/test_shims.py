@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from shim_server import Seen, Server, execution, job
 
 from gadus.core.job import Phase
@@ -78,7 +79,7 @@ async def test_two_servers_that_ask_at_once_begin_it_once_and_both_hear_its_end(
 
 async def test_stop_that_comes_before_the_shim_is_ready_is_not_lost(server: Server) -> None:
     running = asyncio.create_task(server.run("sleep"))
-    while not server.records("e-1").root.exists():  # noqa: ASYNC110 - as soon as it is there
+    while not server.records("e-1").path.exists():  # noqa: ASYNC110 - as soon as it is there
         await asyncio.sleep(0)
     await server.backend.stop("e-1")
     outcome = await running
@@ -90,7 +91,7 @@ async def test_defect_in_a_shim_is_told_and_written_down(server: Server) -> None
     outcome = await server.run("defect")
     assert outcome.error is not None
     assert outcome.error.message == "RuntimeError: broken on purpose"
-    assert "broken on purpose" in (server.records("e-1").root / "trouble").read_text()
+    assert "broken on purpose" in server.records("e-1").path.read_text()
 
 
 async def test_nobody_stays_behind_as_a_zombie(server: Server) -> None:
@@ -109,7 +110,7 @@ async def test_half_a_line_of_a_journal_is_read_when_it_is_whole(server: Server)
     records = server.records("e-1")
     records.order(job("sleep"), execution("e-1"))
     line = b'{"kind":"entered","at":1.0,"phase":"running"}\n'
-    with (records.root / "journal").open("ab", buffering=0) as journal:
+    with records.path.open("ab", buffering=0) as journal:
         journal.write(line + line[:20])
         assert len(records.news()) == 1
         journal.write(line[20:])
@@ -128,3 +129,67 @@ def test_process_is_never_mistaken_for_another_that_got_its_number() -> None:
     descriptor = opened(me)
     assert descriptor is not None
     os.close(descriptor)
+
+
+async def test_process_runs_one_execution_after_the_other(server: Server) -> None:
+    processes = {await pid_of_one_that_ends(server, f"e-{number}") for number in range(5)}
+    assert len(processes) == 1
+    assert server.ran() == [f"e-{number} began" for number in range(5)]
+
+
+async def test_each_execution_is_told_its_own_end_however_many_run_at_once(server: Server) -> None:
+    for turn in range(3):
+        codes = range(turn * 20, turn * 20 + 20)
+        outcomes = await asyncio.gather(*(server.run(f"end:{code}", f"e-{code}") for code in codes))
+        assert [outcome.exit_code for outcome in outcomes] == list(codes)
+
+
+async def test_process_that_was_told_to_stop_runs_nothing_else(server: Server) -> None:
+    """A signal that was sent may come only when the execution that it was for has ended."""
+    running = await server.until_running("sleep")
+    await server.backend.stop("e-1")
+    await running
+    stopped = server.records("e-1").process()
+    assert stopped is not None
+    assert opened(stopped) is None or await pid_of_one_that_ends(server, "e-2") != stopped.pid
+
+
+async def test_signal_to_a_process_that_waits_ends_no_execution(server: Server) -> None:
+    pid = await pid_of_one_that_ends(server, "e-1")
+    os.kill(pid, signal.SIGTERM)
+    assert (await server.run("end:4", "e-2")).exit_code == 4
+
+
+@pytest.mark.parametrize("what", ["thread", "child", "task"])
+async def test_process_in_which_something_is_left_runs_nothing_else(server: Server, what: str) -> None:
+    assert (await server.run(f"leave:{what}", "e-1")).exit_code == 0
+    left = server.records("e-1").process()
+    assert left is not None
+    assert await pid_of_one_that_ends(server, "e-2") != left.pid
+
+
+async def test_process_that_is_killed_as_it_waits_is_replaced(server: Server) -> None:
+    pid = await pid_of_one_that_ends(server, "e-1")
+    os.kill(pid, signal.SIGKILL)
+    assert await pid_of_one_that_ends(server, "e-2") != pid
+
+
+async def test_processes_that_wait_end_with_the_server_and_with_the_nursery(servers: Callable[[], Server]) -> None:
+    asked, killed = servers(), servers()
+    await asyncio.gather(*(asked.run("end:0", f"a-{number}") for number in range(4)))
+    await asyncio.gather(*(killed.run("end:0", f"k-{number}") for number in range(4)))
+    asked.nursery.close()
+    assert killed.nursery._process is not None
+    killed.nursery._process.kill()
+    waited = [asked.records(f"{letter}-{number}").process() for letter in "ak" for number in range(4)]
+    async with asyncio.timeout(10):
+        while any(one is not None and opened(one) for one in waited):  # noqa: ASYNC110 - other processes
+            await asyncio.sleep(0.01)
+
+
+async def pid_of_one_that_ends(server: Server, execution_id: str) -> int:
+    """The process that ran an execution that has ended well."""
+    assert (await server.run("end:0", execution_id)).exit_code == 0
+    process = server.records(execution_id).process()
+    assert process is not None
+    return process.pid

@@ -6,8 +6,9 @@ import asyncio
 import json
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from gadus.core.errors import EngineUnavailable
@@ -27,6 +28,7 @@ class Nursery:
         """`command` starts the process; the number of the socket's descriptor is added as its last argument."""
         self._command = command
         self._asking: socket.socket | None = None
+        self._deaf: Callable[[], object] = lambda: None
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._ended: dict[str, asyncio.Future[None]] = {}
@@ -67,7 +69,7 @@ class Nursery:
     def close(self) -> None:
         """Let the nursery end, as soon as its shims have."""
         if self._asking is not None:
-            asyncio.get_running_loop().remove_reader(self._asking)
+            self._deaf()
             self._asking.close()
             self._asking = None
             for answer in self._asked.values():
@@ -89,7 +91,9 @@ class Nursery:
             )
         ours.setblocking(False)
         self._asking = ours
-        asyncio.get_running_loop().add_reader(ours, self._hear, ours)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(ours, self._hear, ours)
+        self._deaf = partial(loop.remove_reader, ours)
         return ours
 
     async def _answer(self, execution_id: str) -> dict[str, Any]:
