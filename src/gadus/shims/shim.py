@@ -62,6 +62,8 @@ def live(
 
 
 def _run(records: Records, me: Identity, execute: Execute, runner: asyncio.Runner) -> None:
+    # Whoever sent a signal until now meant another: nobody knows yet that this process runs the execution.
+    signal.sigtimedwait({signal.SIGTERM}, 0)
     with records.begun(me) as journal:
         if journal is None:
             return
