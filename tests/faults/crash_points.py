@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,7 +34,7 @@ from installation import API, Installation, eventually
 from programs import Asked, sleeper, wasm_job
 from remains import files_left
 from slow_s3 import SlowS3, slow_s3
-from witness import Witness
+from witness import LOOK_SECONDS, Process, Witness
 
 CALLS = (
     *("write", "pwrite64", "writev", "sendto", "sendmsg"),
@@ -112,13 +113,14 @@ class CrashPoints:
     def of_a_shim(self, call: str, number: int, *, alone: bool) -> bool:
         """One execution, with a kill before so many calls, `alone` when its server is killed as well; whether there was one."""
         asked, key = self.asked(), next(self._keys)
-        spare = self._wait(lambda: self.witness.present("spare"))[0]
+        spare = self._wait(self._the_only_spare)
         with self._traced(spare.pid, call, number) as trace:
             accepted = Accepted(asked, key, self.installation.submit(asked.document, key))
             if alone:
                 self._wait(lambda: trace.poll() is not None or self.witness.present("shim"))
                 self.installation.end(signal.SIGKILL)
-            self._wait(lambda: trace.poll() is not None)
+            # A shim without a server ends with its execution; another waits for the next.
+            self._wait(lambda: trace.poll() is not None or (not alone and self._is_over(accepted.job_id)))
         if alone:
             self.installation.start()
         touched = "killed by SIGKILL" in self._trace.read_text()
@@ -149,6 +151,14 @@ class CrashPoints:
             self.killed[where.partition(" ")[0]] += 1
             self.say(where)
         return touched
+
+    def _the_only_spare(self) -> Process | None:
+        """Who will get the next execution."""
+        looks = self.witness.looks
+        while self.witness.looks < looks + 2:
+            time.sleep(LOOK_SECONDS)
+        nurseries, spares = self.witness.present("nursery"), self.witness.present("spare")
+        return spares[0] if len(nurseries) == len(spares) == 1 else None
 
     def _judge(self) -> None:
         with suppress(AssertionError):

@@ -108,6 +108,8 @@ class KillLoop:
             "server, softly": (5, [partial(self.installation.end, signal.SIGTERM)]),
             "nursery": (15, [nursery]),
             "spare": (4, [partial(self._kill, "spare")]),
+            "nursery of programs": (4, [partial(self._kill, "nursery of programs")]),
+            "program": (4, [partial(self._kill, "program")]),
             "shim": (25, [shim]),
             "all shims": (4, [partial(self._kill, "shim", every=True)]),
             "nursery and shim": (4, [nursery, shim]),
@@ -134,7 +136,7 @@ class KillLoop:
             _killed(one)
 
     def _kill_everything(self) -> None:
-        present = self.witness.present("nursery", "spare", "shim")
+        present = self.witness.present("nursery", "nursery of programs", "spare", "shim")
         assert self.installation.process is not None
         os.kill(self.installation.process.pid, signal.SIGKILL)
         for one in present:

@@ -3,10 +3,11 @@ Looks at the processes of this machine again and again, and tells which executio
 
 It asks neither the server nor the store. What belongs to which execution is seen at the processes themselves:
 
-    shim        a fork of the nursery whose output is <data>/shims/<execution>/trouble
-    program     the child of a shim; of a container, whoever has GADUS_EXECUTION_ID in its environment
-    spare       a fork of the nursery that waits for its execution
-    young       the child of a shim before it has its program: without the shim it never gets it, and ends
+    shim        a fork of the nursery that has the file <data>/shims/<execution> locked: one execution after the other
+    spare       a fork of the nursery that waits for an execution
+    program     a fork of the nursery of programs whose output a shim reads, of a container whoever has GADUS_EXECUTION_ID in
+                its environment
+    young       a fork of the nursery of programs before it has its program: without the shim it never gets it, and ends
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from typing import Self
 LOOK_SECONDS = 0.02
 _LOOKS_AT_STRANGERS = 25
 """A process is taken for somebody else's after so many looks: young ones become others by exec."""
-_BECOME_OTHERS = ("spare", "young")
+_BECOME_OTHERS = ("spare", "young", "shim")
 _SIGKILL_BIT, _SIGSEGV_BIT = 1 << 8, 1 << 10
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process by number and start; `role` as above, or nursery, or container."""
+    """One process by number and start; `role` as above, or nursery, nursery of programs, or container."""
 
     pid: int
     start_ticks: int
@@ -52,6 +53,8 @@ class Witness:
         self._strangers: dict[int, int] = {}
         self._parts: dict[str, tuple[str, int]] = {}
         self._present: tuple[Process, ...] = ()
+        self._running: dict[int, str] = {}
+        self._read_by: dict[str, str] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look_on, daemon=True)
         self.looks = 0
@@ -85,6 +88,11 @@ class Witness:
             del self._known[gone]
         for gone in self._strangers.keys() - numbers:
             del self._strangers[gone]
+        self._running = _locked_by(self._data_dir / "shims")
+        self._read_by = {}
+        for pid, execution_id in self._running.items():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                self._read_by |= dict.fromkeys(_pipes_of(pid), execution_id)
         for pid in sorted(numbers):
             with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 self._look_at(pid)
@@ -114,29 +122,29 @@ class Witness:
             self._learn_part(pid, execution_id)
 
     def _role_of(self, pid: int) -> tuple[str, str]:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"gadus.nursery" not in command:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        parent = self._known.get(_parent_of(pid))
+        if b"_wasm_nursery" in command:
+            return self._role_of_program(pid, parent)
+        if b"gadus.nursery" not in command.split(b"\0"):
             return self._role_of_contained(pid)
-        if str(self._data_dir).encode() not in command:
+        if str(self._data_dir).encode() not in command.split(b"\0"):
             return "", ""
-        output = str(Path(f"/proc/{pid}/fd/1").readlink())
-        before, parent = self._known.get(pid), self._known.get(_parent_of(pid))
-        child_of = next((one.execution_id for one in (parent, before) if one and one.role in ("shim", "young")), "")
-        if child_of:
-            return ("program" if _has_its_program(pid) else "young"), child_of
-        if output.startswith(f"{self._data_dir}/shims/"):
-            execution_id = Path(output.removesuffix(" (deleted)")).parent.name
-            return ("shim" if self._is_shim_of(execution_id, pid) else "young"), execution_id
-        if output.startswith("pipe:"):
-            return "", ""
-        return ("spare" if parent is not None and parent.role == "nursery" else "nursery"), ""
+        if pid in self._running:
+            return "shim", self._running[pid]
+        known = self._known.get(pid)
+        forked = known is not None or (parent is not None and parent.role == "nursery")
+        return ("spare" if forked else "nursery"), ""
 
-    def _is_shim_of(self, execution_id: str, pid: int) -> bool:
-        # Its child has the same output at first, and may be seen when the shim is gone.
-        with suppress(FileNotFoundError):
-            said = json.loads((self._data_dir / "shims" / execution_id / "shim.json").read_bytes())
-            return bool(said["pid"] == pid)
-        return False
+    def _role_of_program(self, pid: int, parent: Process | None) -> tuple[str, str]:
+        if parent is not None and parent.role == "nursery":
+            return "nursery of programs", ""
+        known = self._known.get(pid)
+        output = str(Path(f"/proc/{pid}/fd/1").readlink())
+        execution_id = self._read_by.get(output, known.execution_id if known else "")
+        if not execution_id:
+            return "", ""
+        return ("program" if _has_its_program(pid) else "young"), execution_id
 
     def _role_of_contained(self, pid: int) -> tuple[str, str]:
         # The shims and whoever runs these tests have no such variable: it is given to programs alone.
@@ -150,8 +158,8 @@ class Witness:
         """Which part of which job the execution is: as its order says, or its own environment."""
         if execution_id in self._parts:
             return
-        with suppress(FileNotFoundError):
-            order = json.loads((self._data_dir / "shims" / execution_id / "order.json").read_bytes())
+        with suppress(FileNotFoundError), (self._data_dir / "shims" / execution_id).open("rb") as records:
+            order = json.loads(records.readline())
             self._parts[execution_id] = order["job"]["id"], order["execution"]["index"]
             return
         text = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -178,6 +186,33 @@ class Witness:
 
 def _two_run(alive: Sequence[Process]) -> bool:
     return len({one.execution_id for one in alive if one.role in ("program", "container")}) > 1
+
+
+def _locked_by(directory: Path) -> dict[int, str]:
+    """The process that holds the lock of a file, by the kernel's own list, and the name of the file."""
+    files = {}
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(directory):
+            with suppress(FileNotFoundError):
+                files[entry.stat().st_ino] = entry.name
+    held = {}
+    for line in Path("/proc/locks").read_text().splitlines():
+        kind, pid, file = (line.split()[place] for place in (1, 4, 5))
+        inode = int(file.rpartition(":")[2])
+        if kind == "FLOCK" and inode in files:
+            held[int(pid)] = files[inode]
+    return held
+
+
+def _pipes_of(pid: int) -> list[str]:
+    """The pipes that a process has open."""
+    found = []
+    for descriptor in os.scandir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            target = os.readlink(descriptor.path)  # noqa: PTH115 - no more than a string is wanted
+            if target.startswith("pipe:"):
+                found.append(target)
+    return found
 
 
 def _fields_of(pid: int) -> list[str]:

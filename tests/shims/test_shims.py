@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -173,7 +174,11 @@ async def test_process_in_which_something_is_left_runs_nothing_else(server: Serv
 
 async def test_process_that_is_killed_as_it_waits_is_replaced(server: Server) -> None:
     pid = await pid_of_one_that_ends(server, "e-1")
+    killed = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
+    # Readable when it has ended.
+    assert select.select([killed], [], [], 10)[0]
+    os.close(killed)
     assert await pid_of_one_that_ends(server, "e-2") != pid
 
 
