@@ -322,7 +322,7 @@ class Engine(Protocol):
 
         On every exit, also by cancellation, the program and all it started are gone and all its output was written. Cancelling
         asks the program to end, if it can be asked, and kills it after its `grace_seconds`, or when cancelled once more.
-        Raises OutOfMemory, ProgramUnusable (it could not be started), EngineUnavailable: the engine went away, or somebody
+        Raises OutOfMemory, ProgramUnusable (it could not be started), EngineLost: the engine went away, or somebody
         else ended the program; an end that came from outside is never told as the program's own exit code.
         """
 

@@ -36,6 +36,7 @@ def away(message: str) -> Outcome:
 
 
 LOST = Outcome(error=Failure(kind="NodeLost", message="lost"), can_retry=True)
+ENGINE_LOST = Outcome(error=Failure(kind="EngineLost", message="restarted"), can_retry=True)
 
 
 def spec_of(type_: str, count: int = 1, *, queue_seconds: int = 0, total_seconds: int = 0) -> JobSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lifecycle_lives import LOST, OK, Life, away, error
+from lifecycle_lives import ENGINE_LOST, LOST, OK, Life, away, error
 from pydantic import ValidationError
 
 from gadus.core.errors import Bug
@@ -79,6 +79,15 @@ def test_lost_executions_do_not_count_as_tries_but_have_a_bound():
     assert life.waiting == [0]
     life.run(LOST)
     assert life.told == ("failed", "lost")
+
+
+def test_engine_that_is_restarted_takes_no_try_from_a_job_but_has_to_come_back():
+    life = Life("batch")
+    assert life.pauses(ENGINE_LOST, ENGINE_LOST, LOST, ENGINE_LOST) == [1.0, 4.0, 0.0, 16.0]
+    life.run(*[ENGINE_LOST] * 5)
+    assert life.waiting == [0]
+    life.run(ENGINE_LOST)
+    assert life.told == ("failed", "restarted")
 
 
 def test_every_try_has_an_id_of_its_own():

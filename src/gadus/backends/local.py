@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from gadus.contracts import Reporter
-from gadus.core.errors import EngineUnavailable
+from gadus.core.errors import EngineLost, EngineUnavailable
 from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.placement import Node
 from gadus.shims.asking import Nursery
@@ -28,7 +28,7 @@ _LOST = Outcome(
     can_retry=True,
 )
 
-_LEAVE_SOMETHING = (EngineUnavailable.__name__, "NodeLost")
+_LEAVE_SOMETHING = (EngineUnavailable.__name__, EngineLost.__name__, "NodeLost")
 """The kinds of failures after which something may run on: nobody could end it."""
 
 
@@ -69,8 +69,9 @@ class Backend:
         exit_ = records.ended()
         if exit_ is None:
             self._following.add(execution.id)
+            ended = self._nursery.end_of(execution.id)
             try:
-                exit_ = await self._followed(records, await self._begun(records, job, execution), reporter, self._nursery.end_of(execution.id))
+                exit_ = await self._followed(records, await self._begun(records, job, execution), reporter, ended)
             finally:
                 self._following.discard(execution.id)
             # Who was told to stop may get the signal only now: then it must be nobody else.

@@ -132,5 +132,9 @@ class EngineUnavailable(Unavailable):
     """The engine is not installed, not started, or went away during the run."""
 
 
+class EngineLost(EngineUnavailable):
+    """Engine or program were ended from outside during the run: the job did nothing wrong."""
+
+
 class Bug(GadusError):
     """Gadus broke one of its own promises."""

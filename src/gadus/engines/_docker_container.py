@@ -35,9 +35,13 @@ def name_of(execution_id: str) -> str:
     return f"gadus-{execution_id}"
 
 
-async def run_container(docker: Docker, program: Program, order: Mapping[str, Any], output: Output) -> int:
+async def run_container(
+    docker: Docker, program: Program, order: Mapping[str, Any], output: Output, started: asyncio.Event
+) -> int:
     """
     The exit code of a container made by `order` (the body of Docker's create call). It is gone on every exit.
+
+    `started` is set when the program runs.
 
     Raises OutOfMemory, ProgramUnusable, EngineUnavailable and errors of aiodocker.
     """
@@ -48,6 +52,7 @@ async def run_container(docker: Docker, program: Program, order: Mapping[str, An
         # Before the start, so that no output is missed.
         async with _attached_to(container) as attached:
             await _start(container, program)
+            started.set()
             complaint = await _follow(container, attached, output, program.grace_seconds)
         return await judged(docker, container, program, complaint, output)
     finally:

@@ -14,7 +14,7 @@ from aiodocker import Docker, DockerError
 from aiodocker.containers import DockerContainer
 
 from gadus.contracts import Output, Program
-from gadus.core.errors import EngineUnavailable, OutOfMemory, ProgramUnusable
+from gadus.core.errors import EngineLost, OutOfMemory, ProgramUnusable
 from gadus.core.units import format_bytes
 
 from ._docker_client import ASK_SECONDS, NO_CONNECTION
@@ -37,11 +37,11 @@ async def judged(docker: Docker, container: DockerContainer, program: Program, c
     """
     The exit code of a container that has ended and that this process did not ask to end.
 
-    `complaint` is the first that it wrote to its standard error. Raises OutOfMemory, ProgramUnusable, EngineUnavailable.
+    `complaint` is the first that it wrote to its standard error. Raises OutOfMemory, ProgramUnusable, EngineLost.
     """
     state = await _state(container)
     if state["Running"]:
-        raise EngineUnavailable("the container engine was restarted during the run", hint="the job can be tried again")
+        raise EngineLost("the container engine was restarted during the run", hint="the job can be tried again")
     exit_code = int(state["ExitCode"])
     cause = await _cause(docker, container, state)
     if cause is None and exit_code > _SIGNALLED:
@@ -126,8 +126,8 @@ def _action(event: dict[str, Any]) -> str:
     return str(event.get("Action") or event.get("status") or "")
 
 
-def _ended_by_others(signal: str, exit_code: int) -> EngineUnavailable:
-    return EngineUnavailable(
+def _ended_by_others(signal: str, exit_code: int) -> EngineLost:
+    return EngineLost(
         f"the container was sent signal {signal} from outside and ended with exit code {exit_code}: "
         "the container engine was stopped or restarted, or somebody stopped the container",
         hint="the job can be tried again; with live-restore a restart of the engine leaves containers alone",

@@ -2,8 +2,8 @@
 The process that forks `_wasm_child`, once for each module that is run or compiled: all of wasmtime is imported here once.
 
 Started by path, with nothing of Gadus in it. Whoever wants a process sends five descriptors through the socket that is our
-standard input: order, standard output, standard error, answer, and one end of a tie. Through the tie comes back which process it
-is, with a descriptor of it, and later how it ended; when the other end is closed first, the process is killed.
+standard input: order, standard output, standard error, answer, and one end of a tie. Through the tie comes back which process
+it is, with a descriptor of it, and later how it ended; when the other end is closed first, the process is killed.
 """
 
 from __future__ import annotations

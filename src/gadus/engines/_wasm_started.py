@@ -103,7 +103,7 @@ def open_nursery() -> None:
     with theirs:
         subprocess.Popen(
             [sys.executable, "-I", str(_NURSERY)],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             env={},
             cwd="/",

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from gadus.config import Settings
 from gadus.contracts import Examined, Output, Program, Reporter
-from gadus.core.errors import Bug, EngineUnavailable, GadusError, ProgramUnusable
+from gadus.core.errors import Bug, EngineLost, EngineUnavailable, GadusError, ProgramUnusable
 from gadus.core.spec import InputSource, NetworkType, Task, Text, Trimmed, Wire
 
 from ._docker_client import ASK_SECONDS, connected
@@ -114,13 +114,16 @@ class Engine:
     async def run(self, program: Program, output: Output) -> int:
         """The exit code of the container."""
         _check_network(program.network)
+        started = asyncio.Event()
         try:
             async with connected(self._docker_host) as docker:
                 await self._remove_left(docker)
-                return await run_container(docker, program, await self._order(docker, program), output)
-        except EngineUnavailable:
+                return await run_container(docker, program, await self._order(docker, program), output, started)
+        except EngineUnavailable as error:
             # It may come back, and the container with it.
             self._left.add(name_of(program.execution_id))
+            if started.is_set() and not isinstance(error, EngineLost):
+                raise EngineLost(error.message, hint=error.hint) from error
             raise
 
     async def own_disk_bytes(self, program: Program) -> int:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from gadus.config import Settings
 from gadus.contracts import Examined, Mount, Output, Program, Reporter
-from gadus.core.errors import Bug, EngineUnavailable, GadusError, InvalidSpec, OutOfMemory, ProgramUnusable
+from gadus.core.errors import Bug, EngineLost, GadusError, InvalidSpec, OutOfMemory, ProgramUnusable
 from gadus.core.spec import InputSource, NetworkType, Task, Text, Trimmed, Wire
 from gadus.core.units import format_bytes
 
@@ -286,7 +286,7 @@ def _judged(answer: Mapping[str, Any], limit_bytes: int, output: Output) -> int:
             f"the module cannot be started: {answer['unusable']}", hint="build it and its import modules for each other"
         )
     if "died" in answer:
-        raise EngineUnavailable(
+        raise EngineLost(
             f"the process of the WebAssembly module {answer['died']}",
             hint="SIGKILL often means that this machine had no memory left; run the job again when there is",
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from gadus.core.errors import EngineUnavailable
 
@@ -31,7 +32,7 @@ class Nursery:
         self._deaf: Callable[[], object] = lambda: None
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._ended: dict[str, asyncio.Future[None]] = {}
+        self._ended: WeakValueDictionary[str, asyncio.Future[None]] = WeakValueDictionary()
 
     async def start(self, execution_id: str) -> Identity:
         """
@@ -56,11 +57,11 @@ class Nursery:
 
     def end_of(self, execution_id: str) -> asyncio.Future[None]:
         """Done when the nursery says that the execution has ended; never for one that another nursery started."""
-        return self._ended.setdefault(execution_id, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        return self._ended.setdefault(execution_id, future)
 
     async def over(self, execution_id: str, *, again: bool) -> None:
         """The end of this execution is known, and nobody will ask its process for anything; it may run another if `again`."""
-        self._ended.pop(execution_id, None)
         if self._asking is not None:
             # When the nursery is gone its processes end by themselves.
             with suppress(OSError):
@@ -98,7 +99,8 @@ class Nursery:
 
     async def _answer(self, execution_id: str) -> dict[str, Any]:
         asking = self._asking or self._begin()
-        self._asked[execution_id] = answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._asked[execution_id] = answer
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._say(asking, {"start": execution_id})

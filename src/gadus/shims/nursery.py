@@ -85,13 +85,11 @@ class _Nursery:
 
     def _leisure_in(self) -> float | None:
         """After how many seconds without a message there is something to do about those who wait."""
-        match self._waiting:
-            case []:
-                return max(0.0, self._no_fork_before - time.monotonic()) if self._open else None
-            case [_]:
-                return None
-            case [longest, *_]:
-                return max(0.0, longest.waits_since + _WAITING_SECONDS - time.monotonic())
+        if not self._waiting:
+            return max(0.0, self._no_fork_before - time.monotonic()) if self._open else None
+        if len(self._waiting) == 1:
+            return None
+        return max(0.0, self._waiting[0].waits_since + _WAITING_SECONDS - time.monotonic())
 
     def _keep_one_waiting(self) -> None:
         if not self._waiting:

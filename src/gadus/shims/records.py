@@ -35,7 +35,7 @@ class Order(Record):
 
 
 class Begun(Record):
-    """This process runs the execution."""
+    """Which process runs the execution."""
 
     kind: Literal["begun"] = "begun"
     process: Identity

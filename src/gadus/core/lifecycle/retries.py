@@ -9,9 +9,10 @@ from gadus.core.job import Execution, Failure
 TRIES_OF_AN_INDEX = 3
 """A part that stays away for three tries needs a person, not a fourth try."""
 TRIES_LOST = 10
-"""An execution whose node was lost has done nothing wrong: only a job that takes its nodes down with it ends here."""
-LOST = "NodeLost"
-"""The kind of the failure of an execution that ended without a word."""
+"""An execution that was lost has done nothing wrong: only a job that takes its nodes or engines down with it ends here."""
+_NODE_LOST = "NodeLost"
+_LOST = (_NODE_LOST, "EngineLost")
+"""The kinds of failures of executions that ended without a word, or were ended from outside."""
 
 _PAUSES_SECONDS = (1.0, 4.0, 16.0)
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -20,8 +21,8 @@ _STEADY_SECONDS = 60.0
 
 
 def lost(execution: Execution) -> bool:
-    """Whether the execution ended because its node did."""
-    return execution.outcome is not None and execution.outcome.error is not None and execution.outcome.error.kind == LOST
+    """Whether the execution ended because its node or its engine did."""
+    return _kind(execution) in _LOST
 
 
 def may_try_again(tries: Sequence[Execution]) -> bool:
@@ -34,9 +35,9 @@ def may_try_again(tries: Sequence[Execution]) -> bool:
 
 
 def pause_after(tries: Sequence[Execution]) -> float:
-    """Seconds before the next try of a job that has an end. A lost one is no reason to wait."""
-    failed = sum(not lost(one) for one in tries)
-    return _PAUSES_SECONDS[min(failed, len(_PAUSES_SECONDS)) - 1] if failed and not lost(tries[-1]) else 0.0
+    """Seconds before the next try of a job that has an end. None for a lost node; a lost engine has to come back."""
+    failed = sum(_kind(one) != _NODE_LOST for one in tries)
+    return _PAUSES_SECONDS[min(failed, len(_PAUSES_SECONDS)) - 1] if failed and _kind(tries[-1]) != _NODE_LOST else 0.0
 
 
 def pause_before_replacing(ended: Sequence[Execution]) -> float:
@@ -52,4 +53,9 @@ def pause_before_replacing(ended: Sequence[Execution]) -> float:
 def first_real(tries: Sequence[Execution]) -> Failure:
     """The failure that people should see: the first that the job itself met, rather than what came of it."""
     failures = [one.outcome.error for one in tries if one.outcome is not None and one.outcome.error is not None]
-    return next((failure for failure in failures if failure.kind != LOST), failures[0])
+    return next((failure for failure in failures if failure.kind not in _LOST), failures[0])
+
+
+def _kind(execution: Execution) -> str:
+    """The kind of the failure; "" when there was none."""
+    return execution.outcome.error.kind if execution.outcome and execution.outcome.error else ""
