@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from functools import cached_property, lru_cache
+from itertools import count
 from typing import Any, Literal
 
 import uvloop
@@ -45,6 +46,8 @@ from .contracts import Engine, Reporter, Source
 _SHAPES_KEPT = 10_000
 _ENGINE_BACK_SECONDS = 10.0
 """How often an engine that was away is asked whether it is back."""
+_MARK_EVERY = 60
+"""After so many of these pauses: every ten minutes."""
 _COMES_WITH_THE_JOB = "inline"
 
 
@@ -235,12 +238,18 @@ class Parts:
                 self._unswept.discard(name)
 
     async def clean_up_later(self) -> None:
-        """For ever: first what an earlier server did not come to, then what could not be removed since its engine was away."""
+        """
+        For ever: first what an earlier server did not come to, then what could not be removed since its engine was away.
+
+        Now and then it is noted what of the cache outlives a crash of the machine: a server runs for long.
+        """
         await self.clean_up()
-        while True:
+        for passed in count(1):
             await asyncio.sleep(_ENGINE_BACK_SECONDS)
             if self._unswept:
                 await self.clean_up(*self._unswept)
+            if passed % _MARK_EVERY == 0:
+                self._cache.mark_what_is_durable()
 
     def forget_jobs_that_are_over(self, store: Store) -> None:
         """Remove what jobs shared that were over before a server that was killed could remove it."""

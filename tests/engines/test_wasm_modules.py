@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wasm_probe import INLINE, PROBE, example, from_text, task
 
 from gadus.config import Settings
 from gadus.core.errors import EngineUnavailable, InvalidSpec, ProgramUnusable
 from gadus.core.spec import InputSource
 from gadus.engines.wasm import Engine, Params
 from gadus.testing.engines import Told, program_of, ran
+from wasm_probe import INLINE, PROBE, example, from_text, task
 
 
 @pytest.fixture

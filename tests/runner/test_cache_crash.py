@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 from staging import LOCATION, Fetching, Told, bodies, body_of, content_of, grow, item, items, objects_in, partials_in
 
+from gadus import wiring
+from gadus.config import Settings
 from gadus.core.manifest import Item
+from gadus.runner import durability
 from gadus.runner.cache import Cache
 from gadus.runner.durability import mark_what_is_durable
 
@@ -273,3 +276,21 @@ async def test_a_tree_that_has_settled_is_marked_durable_and_a_fresh_one_is_not(
     for marking in set(threading.enumerate()) - before:
         marking.join()
     assert (root / "trees/tree.durable").exists()
+
+
+async def test_server_that_runs_for_long_marks_what_has_settled_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes are too long for a test, and so is the one after which a tree has settled."""
+    monkeypatch.setattr(wiring, "_ENGINE_BACK_SECONDS", 0.01)
+    monkeypatch.setattr(durability, "_SETTLED_SECONDS", -1)
+    settings = Settings(data_dir=tmp_path)
+    cleaning = asyncio.create_task(wiring.Parts(settings).clean_up_later())
+    await asyncio.sleep(0.2)
+    await grow(Cache(settings.cache_dir), items(3))
+    (settings.cache_dir / "trees/tree.durable").unlink(missing_ok=True)
+    async with asyncio.timeout(20):
+        while not (settings.cache_dir / "trees/tree.durable").exists():  # noqa: ASYNC110 - a thread makes it
+            await asyncio.sleep(0.01)
+    cleaning.cancel()
+    await asyncio.wait([cleaning])

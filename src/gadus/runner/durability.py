@@ -20,13 +20,14 @@ _FORM = "form 2"
 _MARK = ".durable"
 
 
-def mark_what_is_durable(trees: Path, *, settled_seconds: float = _SETTLED_SECONDS) -> None:
+def mark_what_is_durable(trees: Path, *, settled_seconds: float | None = None) -> None:
     """
-    Mark, in the background, the trees that have been on this machine for longer than `settled_seconds`.
+    Mark, in the background, the trees that have been on this machine for longer than `settled_seconds`, by default a minute.
 
     By then the kernel has written them out by itself, so that the sync costs next to nothing; no job waits for it.
     """
-    threading.Thread(target=_mark_settled, args=(trees, settled_seconds), daemon=True).start()
+    seconds = _SETTLED_SECONDS if settled_seconds is None else settled_seconds
+    threading.Thread(target=_mark_settled, args=(trees, seconds), daemon=True).start()
 
 
 def drop_what_a_restart_may_have_torn(root: Path) -> bool:

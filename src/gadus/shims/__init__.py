@@ -2,8 +2,8 @@
 Processes of their own for executions, so that these outlive whoever asked for them.
 
     server ──"start e-…"──▶ nursery ──fork──▶ shim of e-…     the nursery has everything imported; a fork takes milliseconds
-       │                                        │ runs the execution, writes its journal and, last, its exit
-       └──────────── reads ───────────▶ <data>/shims/e-…/
+       │                                        │ runs the execution, writes what happens and, last, how it ended;
+       └──────────── reads ───────────▶ <data>/shims/e-…        then waits for another
 
-The directory is all that server and shim share: after the end of a server, the next one finds there what runs and what ended.
+The file is all that server and shim share: after the end of a server, the next one finds there what runs and what ended.
 """

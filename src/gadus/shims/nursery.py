@@ -139,6 +139,9 @@ class _Nursery:
 
     def _has_ended(self, shim: _Shim) -> None:
         """Its execution has, or the whole process."""
+        if shim.telling.fileno() < 0:
+            # It was let go in the same moment.
+            return
         self._selector.unregister(shim.telling)
         try:
             shim.rests = bool(shim.telling.recv(LONGEST_MESSAGE_BYTES))

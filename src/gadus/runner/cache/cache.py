@@ -73,6 +73,10 @@ class Cache:
         self._layout.make()
         if drop_what_a_restart_may_have_torn(root) | self._sweep():
             self._room.doubt()
+        self.mark_what_is_durable()
+
+    def mark_what_is_durable(self) -> None:
+        """Note, in the background, which trees a crash of the machine cannot harm any more: all others are dropped after one."""
         mark_what_is_durable(self._layout.trees)
 
     async def tree(self, name: str, leases: ExitStack) -> Tree | None:
