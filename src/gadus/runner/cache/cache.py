@@ -76,7 +76,7 @@ class Cache:
         self.mark_what_is_durable()
 
     def mark_what_is_durable(self) -> None:
-        """Note, in the background, which trees a crash of the machine cannot harm any more: all others are dropped after one."""
+        """Note, in the background, which trees a crash of the machine cannot harm any more; one drops all others."""
         mark_what_is_durable(self._layout.trees)
 
     async def tree(self, name: str, leases: ExitStack) -> Tree | None:
