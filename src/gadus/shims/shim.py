@@ -54,8 +54,9 @@ def live(
     gc.enable()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.get_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix=_OF_THE_LOOP))
-        for number, execution_id in enumerate(executions):
+        for number, execution_id in enumerate(executions, 1):
             _run(Records(shims_dir, execution_id), me, execute, runner)
+            runner.run(_end_what_is_left())
             start_over()
             if number == _MOST_EXECUTIONS or not _as_it_was(runner.get_loop()):
                 break
@@ -110,7 +111,6 @@ async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal:
         return Outcome(error=Failure(kind="Stopped", message="stopped before its end"))
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        await _end_what_is_left()
 
 
 async def _end_what_is_left() -> None:
