@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -235,6 +236,21 @@ async def test_nursery_that_is_killed_takes_its_programs_along_and_the_next_is_s
                 await ending
         assert (await ran(engine, program_of(example("exit", "3"))))[0] == 3
     assert children() == []
+
+
+async def test_nursery_that_may_open_no_more_files_starts_nothing_and_goes_on(tmp_path: Path) -> None:
+    engine = Engine(Settings(data_dir=tmp_path / "data"))
+    with nursery() as its_number:
+        assert (await ran(engine, program_of(example("exit", "0"))))[0] == 0
+        soft, hard = resource.prlimit(its_number, resource.RLIMIT_NOFILE)
+        open_now = len(list(Path(f"/proc/{its_number}/fd").iterdir()))
+        for room in range(8):
+            resource.prlimit(its_number, resource.RLIMIT_NOFILE, (open_now + room, hard))
+            assert (await ran(engine, program_of(example("exit", str(room)))))[0] == room
+        resource.prlimit(its_number, resource.RLIMIT_NOFILE, (soft, hard))
+        async with running(engine, program_of(example("forever"))):
+            (child,) = children()
+            assert Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1] == str(its_number)
 
 
 async def test_cancelled_busy_loop_is_gone_at_once_and_its_output_is_kept(engine: Engine) -> None:

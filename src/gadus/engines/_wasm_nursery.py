@@ -63,36 +63,44 @@ class _Nursery:
                 key.data()
 
     def _hear(self) -> None:
-        _, descriptors, _, _ = socket.recv_fds(self._asking, _READ_BYTES, _DESCRIPTORS)
-        if len(descriptors) == _DESCRIPTORS:
-            *theirs, tie = descriptors
-            self._fork(theirs, socket.socket(fileno=tie))
-        else:
+        text, descriptors, _, _ = socket.recv_fds(self._asking, _READ_BYTES, _DESCRIPTORS)
+        if not text:
             self._selector.unregister(self._asking)
             self._open = False
+            return
+        # Who asks sees by the closed tie that nothing became of it: there are fewer when we have too many open.
+        if len(descriptors) == _DESCRIPTORS:
+            *theirs, tie = descriptors
+            with suppress(OSError):
+                self._fork(theirs, socket.socket(fileno=os.dup(tie)))
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def _fork(self, theirs: list[int], tie: socket.socket) -> None:
         try:
             pid = os.fork()
-        except OSError as error:
-            tie.send(json.dumps({"error": str(error)}).encode())
+        except OSError:
             tie.close()
-        else:
-            if pid == 0:
-                self._be_the_child(theirs)
-            self._ties[pid] = tie
+            raise
+        if pid == 0:
+            self._be_the_child(theirs)
+        self._ties[pid] = tie
+        self._selector.register(tie, selectors.EVENT_READ, partial(self._left, pid))
+        try:
             process = os.pidfd_open(pid)
-            with suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(tie, [json.dumps({"pid": pid, "parent": os.getpid()}).encode()], [process])
-            os.close(process)
-            self._selector.register(tie, selectors.EVENT_READ, partial(self._left, pid))
-        for descriptor in theirs:
-            os.close(descriptor)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        with suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(tie, [json.dumps({"pid": pid, "parent": os.getpid()}).encode()], [process])
+        os.close(process)
 
     def _left(self, pid: int) -> None:
-        """Nobody wants it any more; nobody took note of its end yet, so the number is its own."""
-        self._selector.unregister(self._ties[pid])
-        os.kill(pid, signal.SIGKILL)
+        """Nobody wants it any more."""
+        if pid in self._ties:
+            self._selector.unregister(self._ties[pid])
+            # Nobody took note of its end yet, so the number is its own.
+            os.kill(pid, signal.SIGKILL)
 
     def _note_ends(self, woken: int) -> None:
         with suppress(BlockingIOError):
@@ -116,9 +124,8 @@ class _Nursery:
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            # Above what they become, so that none is overwritten before it is copied.
-            copies = [os.dup(os.dup(descriptor)) for descriptor in theirs]
-            for number, descriptor in enumerate(copies):
+            # Those up to `ANSWER` were our own, so none is overwritten before it is copied.
+            for number, descriptor in enumerate(theirs):
                 os.dup2(descriptor, number, inheritable=False)
             os.closerange(ANSWER + 1, os.sysconf("SC_OPEN_MAX"))
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
