@@ -7,15 +7,15 @@ import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing
 from typing import Any
 
 from gadus.contracts import Output, Stream
 
 from ._wasm_pace import pace
+from ._wasm_pipes import give, pieces
 from ._wasm_started import Started, start
 
-_READ_BYTES = 65536
 _LONGEST_ANSWER_BYTES = 65536
 
 
@@ -29,19 +29,19 @@ async def answer_to(order: Mapping[str, Any], output: Output, *, cpu_cores: floa
     process = start()
     streams = ((process.stdout, Stream.STDOUT), (process.stderr, Stream.STDERR))
     pumps = [asyncio.create_task(_pump(descriptor, stream, output)) for descriptor, stream in streams]
+    pacing: list[asyncio.Task[None]] = []
     try:
         whole = json.dumps({**order, "parent": process.parent, "answer_to": process.answer_to}).encode()
-        giving = asyncio.create_task(_give(process.order, whole))
-        pacing = asyncio.create_task(pace(process.pid, process.process, cpu_cores)) if 0 < cpu_cores < 1 else None
+        giving = asyncio.create_task(give(process.order, whole))
+        if 0 < cpu_cores < 1:
+            pacing.append(asyncio.create_task(pace(process.pid, process.process, cpu_cores)))
         try:
             await _all([asyncio.create_task(process.wait()), *pumps])
         finally:
             # It has no children: a WebAssembly program cannot start any.
             process.kill()
-            if pacing is not None:
-                pacing.cancel()
             # What it printed before it was killed still waits in the pipes.
-            await _to_its_end(asyncio.create_task(_over(process, giving, pumps)))
+            await _to_its_end(asyncio.create_task(_over(process, pacing, [giving, *pumps])))
         return _read_answer(process)
     finally:
         process.close()
@@ -67,33 +67,19 @@ async def _to_its_end(task: asyncio.Task[None]) -> None:
     task.result()
 
 
-async def _over(process: Started, giving: asyncio.Task[None], pumps: Sequence[asyncio.Task[None]]) -> None:
+async def _over(process: Started, pacing: Sequence[asyncio.Task[None]], tasks: Sequence[asyncio.Task[None]]) -> None:
+    """The tasks see the end of the process by themselves."""
     await process.wait()
-    await asyncio.gather(giving, *pumps, return_exceptions=True)
-
-
-async def _give(descriptor: int, order: bytes) -> None:
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(descriptor, "wb", 0))
-    writer = asyncio.StreamWriter(transport, protocol, None, loop)
-    # A process that ended early is noticed by its missing answer.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        writer.write(order)
-        await writer.drain()
-    writer.close()
+    for task in pacing:
+        task.cancel()
+    await asyncio.gather(*pacing, *tasks, return_exceptions=True)
 
 
 async def _pump(descriptor: int, stream: Stream, output: Output) -> None:
     """Pass on everything until the stream ends."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    pipe = os.fdopen(descriptor, "rb", 0)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    try:
-        while data := await reader.read(_READ_BYTES):
-            output.write(stream, data)
-    finally:
-        transport.close()
+    async with aclosing(pieces(descriptor)) as coming:
+        async for piece in coming:
+            output.write(stream, piece)
 
 
 def _read_answer(process: Started) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from gadus.core.errors import EngineUnavailable
 
+from ._wasm_pipes import readable
+
 COMPILES = Path(__file__).with_name("_wasm_child.py")
 """What is run in the process: what was compiled by another is compiled anew."""
 _NURSERY = Path(__file__).with_name("_wasm_nursery.py")
@@ -53,20 +55,17 @@ class Started:
     ended: int
     reap: Callable[[], int]
     status: int | None = None
+    _waiting: asyncio.Future[None] | None = None
 
     async def wait(self) -> None:
         """Until it has ended, and `status` is known: negative for the signal that ended it."""
-        if self.status is not None:
-            return
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self.ended, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(self.ended)
-        if self.status is None:
-            self.status = self.reap()
+        if self._waiting is None:
+            self._waiting = asyncio.ensure_future(self._its_end())
+        await asyncio.shield(self._waiting)
+
+    async def _its_end(self) -> None:
+        await readable(self.ended)
+        self.status = self.reap()
 
     def kill(self) -> None:
         """End it, if it has not ended."""
