@@ -104,6 +104,8 @@ def open_nursery() -> None:
             [sys.executable, "-I", str(_NURSERY)],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
+            # Whoever reads our output to its end must not wait for the programs, too.
+            stderr=subprocess.DEVNULL,
             env={},
             cwd="/",
             start_new_session=True,
