@@ -18,6 +18,7 @@ from .server import Server, serving, wasm_job
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks-server.md"
 QUEUED = 100_000
+_MADE = 300
 Row = tuple[str, str, str]
 
 
@@ -25,6 +26,7 @@ async def measure(room: Path, *, single: int, many: int, queued: int) -> list[Ro
     """All rows: what was measured, what was seen, what must be."""
     empty, full = room / "empty", room / "full"
     rows: list[Row] = []
+    before_ms = _disk_ms(room / "before")
     async with serving(empty) as server:
         rows += await _latency(server, empty, single, "nothing queued")
         rows.append(await _rate(server, many))
@@ -34,7 +36,17 @@ async def measure(room: Path, *, single: int, many: int, queued: int) -> list[Ro
         rows.append((f"memory of the server, {queued:,} queued", f"{server.rss_bytes / 2**20:.0f} MiB", "300 MB"))
         rows.append((f"first page of the list, {queued:,} queued", f"{await _page_ms(server):.1f} ms", "100 ms"))
         rows += await _latency(server, full, single, f"{queued:,} queued")
-    return rows
+    disk = f"{before_ms:.2f} ms before, {_disk_ms(room / 'after'):.2f} ms after"
+    return [*rows, ("the disk: to make a directory with an empty file", disk, "")]
+
+
+def _disk_ms(directory: Path) -> float:
+    directory.mkdir()
+    began = time.monotonic()
+    for number in range(_MADE):
+        (directory / str(number)).mkdir()
+        (directory / str(number) / "file").touch()
+    return (time.monotonic() - began) / _MADE * 1e3
 
 
 async def _latency(server: Server, data_dir: Path, jobs: int, what: str) -> list[Row]:
