@@ -112,7 +112,7 @@ def test_job_stopped_from_elsewhere_ends_the_run(cli: Cli):
 def _kept_bytes(cli: Cli) -> int:
     """What is kept of the output of running programs: the head, and stretches of the tail beside it."""
     kept = 0
-    for file in cli.data_dir.glob("executions/*/results/**/*"):
+    for file in cli.data_dir.glob("executions/*/**/*"):
         with suppress(FileNotFoundError):
             kept += file.stat().st_size
     return kept
