@@ -195,6 +195,20 @@ async def test_processes_that_wait_end_with_the_server_and_with_the_nursery(serv
             await asyncio.sleep(0.01)
 
 
+async def test_nursery_that_is_killed_while_many_ask_is_replaced_for_all_of_them(server: Server) -> None:
+    await server.run("end:0", "e-first")
+    for turn in range(5):
+        nursery = server.nursery._process
+        assert nursery is not None
+        # Nobody answers before all have asked.
+        nursery.send_signal(signal.SIGSTOP)
+        asking = [asyncio.create_task(server.run("end:0", f"e-{turn}-{number}")) for number in range(10)]
+        await asyncio.sleep(0.05)
+        nursery.kill()
+        nursery.wait()
+        assert [outcome.exit_code for outcome in await asyncio.gather(*asking)] == [0] * 10
+
+
 async def pid_of_one_that_ends(server: Server, execution_id: str) -> int:
     """The process that ran an execution that has ended well."""
     assert (await server.run("end:0", execution_id)).exit_code == 0

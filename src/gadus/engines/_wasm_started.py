@@ -99,6 +99,7 @@ def start() -> Started:
 def open_nursery() -> None:
     """Processes that are started by this one, and by those that are forked from it, are forked by a nursery from now on."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(_ANSWER_SECONDS)
     with theirs:
         subprocess.Popen(
             [sys.executable, "-I", str(_NURSERY)],

@@ -41,11 +41,13 @@ class Nursery:
         Raises EngineUnavailable.
         """
         for _ in range(2):
+            asking = self._asking or self._begin()
             try:
-                answer = await self._answer(execution_id)
+                answer = await self._answer(asking, execution_id)
             except (OSError, TimeoutError):
-                # The nursery was killed: what it forked lives on, and a new one forks as well.
-                self.close()
+                # The nursery was killed: what it forked lives on, and a new one forks as well, maybe for another already.
+                if self._asking is asking:
+                    self.close()
                 continue
             if "error" in answer:
                 break
@@ -97,8 +99,7 @@ class Nursery:
         self._deaf = partial(loop.remove_reader, ours)
         return ours
 
-    async def _answer(self, execution_id: str) -> dict[str, Any]:
-        asking = self._asking or self._begin()
+    async def _answer(self, asking: socket.socket, execution_id: str) -> dict[str, Any]:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._asked[execution_id] = answer
         try:
@@ -112,6 +113,8 @@ class Nursery:
         await asyncio.get_running_loop().sock_sendall(asking, json.dumps(message).encode())
 
     def _hear(self, asking: socket.socket) -> None:
+        if asking is not self._asking:
+            return
         try:
             text = asking.recv(LONGEST_MESSAGE_BYTES)
         except BlockingIOError:
