@@ -14,7 +14,7 @@ from installation import API, Installation
 from programs import Asked
 
 FINAL = ("Completed", "Failed", "Stopped")
-END_SECONDS = 90.0
+END_SECONDS = 300.0
 """No job here takes longer, however often it is interrupted."""
 _LOOK_SECONDS = 0.3
 _AGAIN = 0.2
