@@ -8,10 +8,14 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
+from collections import Counter
 from typing import Any
 
 import pytest
 from command import PROBE, SECONDS, Cli
+
+from gadus.config import settings_from
+from gadus.wiring import store_of
 
 
 def serve(cli: Cli, *words: str) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
@@ -107,6 +111,10 @@ def test_executions_run_on_without_the_server_and_the_next_finds_them(cli: Cli, 
     eventually(lambda: get(said["url"], "/healthz")["Running"] == 0)
     process.terminate()
     assert ended(process)[2].splitlines()[-1] == "Stopped."
+    # What the second server was told again it knew.
+    with store_of(settings_from(data_dir=str(cli.data_dir))) as store:
+        told = [type(event).__name__ for _, event in store.events(job_id)]
+    assert Counter(told) == {"Submitted": 1, "Placed": 1, "PhaseEntered": 2, "StopRequested": 1, "Ended": 1}
 
 
 def test_follower_of_logs_does_not_keep_the_server_from_ending(cli: Cli, eventually):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gadus.contracts import Backend, Reporter, Silent
@@ -36,6 +37,9 @@ class Unwatched:
 
     def changed(self, job: Job) -> None:
         """Not looked at."""
+
+
+_PHASES = list(Phase)
 
 
 class Following:
@@ -96,6 +100,11 @@ class Following:
         """Whom this follows."""
         return self._execution
 
+    @property
+    def known_pins(self) -> Sequence[Pin]:
+        """What the job's inputs are known to be."""
+        return self._job.pins if self._execution.edition == self._job.edition else ()
+
     async def _remember_again_and_again(self) -> None:
         while True:
             await self._more.wait()
@@ -136,10 +145,13 @@ class _Remembering:
         self.output = reporter.output
 
     def phase(self, phase: Phase, *, at: float | None = None) -> None:
-        execution_id = self._following.execution.id
-        self._following.tell(PhaseEntered(at=at or time.time(), execution_id=execution_id, phase=phase))
+        execution = self._following.execution
+        # Who follows an execution anew is told of all its phases again.
+        if execution.phase is None or _PHASES.index(phase) > _PHASES.index(execution.phase):
+            self._following.tell(PhaseEntered(at=at or time.time(), execution_id=execution.id, phase=phase))
         self._reporter.phase(phase)
 
     def pinned(self, pin: Pin) -> None:
-        self._following.tell(Pinned(at=time.time(), edition=self._following.execution.edition, pin=pin))
+        if all(pin.target != known.target for known in self._following.known_pins):
+            self._following.tell(Pinned(at=time.time(), edition=self._following.execution.edition, pin=pin))
         self._reporter.pinned(pin)
