@@ -55,7 +55,7 @@ class CrashPoints:
 
     home: Path
     say: Callable[[str], None] = lambda _: None
-    asked: Callable[[], Asked] = lambda: Asked(wasm_job(sleeper(0.02, 7)), exit_code=7)
+    asked: Callable[[], Asked] = lambda: Asked(wasm_job(sleeper(0.2, 7)), exit_code=7)
     wrong: list[str] = field(default_factory=list)
     killed: Counter[str] = field(default_factory=Counter)
     accepted: list[Accepted] = field(default_factory=list)
