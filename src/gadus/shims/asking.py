@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 
 from gadus.core.errors import EngineUnavailable
 
+from .forked import LONGEST_MESSAGE_BYTES
 from .identity import Identity
-from .nursery import LONGEST_MESSAGE_BYTES
 
 T = TypeVar("T")
 _ANSWER_SECONDS = 60.0

@@ -16,24 +16,21 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 
-from .identity import Identity, identity_of
+from .forked import LONGEST_MESSAGE_BYTES, BecomeShim, Shim, fork
 
-LONGEST_MESSAGE_BYTES = 4096
 _WAITING_KEPT = 64
 _WAITING_SECONDS = 10.0
 """As many processes as ran at once wait so long for more to run; each has some 20 MB of its own. One always waits."""
 _FORK_AGAIN_SECONDS = 1.0
 
 
-def serve(asking: socket.socket, become_shim: Callable[[Iterator[str]], None]) -> None:
+def serve(asking: socket.socket, become_shim: BecomeShim) -> None:
     """
     Answer who asks, see `gadus.shims.asking`: which process runs an execution, and that it has ended.
 
@@ -48,25 +45,13 @@ def serve(asking: socket.socket, become_shim: Callable[[Iterator[str]], None]) -
     _Nursery(asking, become_shim).serve()
 
 
-@dataclass(slots=True)
-class _Shim:
-    """A forked process; `telling` is our end of what it is told its executions through, and says that one has ended."""
-
-    identity: Identity
-    telling: socket.socket
-    execution_id: str = ""
-    rests: bool = False
-    again: bool = False
-    waits_since: float = 0.0
-
-
 class _Nursery:
-    def __init__(self, asking: socket.socket, become_shim: Callable[[Iterator[str]], None]) -> None:
+    def __init__(self, asking: socket.socket, become_shim: BecomeShim) -> None:
         self._asking = asking
         self._become_shim = become_shim
         self._woken = _on_child_end()
-        self._waiting: list[_Shim] = []
-        self._busy: dict[str, _Shim] = {}
+        self._waiting: list[Shim] = []
+        self._busy: dict[str, Shim] = {}
         self._children: set[int] = set()
         self._no_fork_before = 0.0
         self._selector = selectors.DefaultSelector()
@@ -137,7 +122,7 @@ class _Nursery:
             return
         self._say({"id": execution_id, "error": "no process can be forked"})
 
-    def _has_ended(self, shim: _Shim) -> None:
+    def _has_ended(self, shim: Shim) -> None:
         """Its execution has, or the whole process."""
         if shim.telling.fileno() < 0:
             # It was let go in the same moment.
@@ -156,7 +141,7 @@ class _Nursery:
             self._busy.pop(shim.execution_id, None)
             shim.telling.close()
 
-    def _let_go(self, shim: _Shim, *, again: bool) -> None:
+    def _let_go(self, shim: Shim, *, again: bool) -> None:
         """The server knows the end of its execution."""
         shim.again = again
         if shim.rests:
@@ -165,7 +150,7 @@ class _Nursery:
             self._selector.unregister(shim.telling)
             shim.telling.close()
 
-    def _wait_for_another(self, shim: _Shim) -> None:
+    def _wait_for_another(self, shim: Shim) -> None:
         if shim.rests and shim.again and self._open and len(self._waiting) < _WAITING_KEPT:
             shim.rests = shim.again = False
             shim.waits_since = time.monotonic()
@@ -173,38 +158,15 @@ class _Nursery:
         else:
             shim.telling.close()
 
-    def _forked(self) -> _Shim | None:
-        told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _forked(self) -> Shim | None:
         try:
-            pid = os.fork()
+            shim = fork(self._let_go_of_everything, self._become_shim)
         except OSError:
-            told.close()
-            telling.close()
             # Rather wait for the next who asks than try it again at once.
             self._no_fork_before = time.monotonic() + _FORK_AGAIN_SECONDS
             return None
-        if not pid:
-            telling.close()
-            self._be_a_shim(told)
-        told.close()
-        self._children.add(pid)
-        # Nobody has taken note of its end yet, so the number is still its own.
-        identity = identity_of(pid)
-        assert identity is not None
-        return _Shim(identity, telling)
-
-    def _be_a_shim(self, told: socket.socket) -> None:
-        status = 1
-        try:
-            self._let_go_of_everything()
-            self._become_shim(_executions(told))
-            status = 0
-        finally:
-            if status:
-                traceback.print_exc()
-                sys.stderr.flush()
-            # Nothing of the nursery is to be tidied up here, and threads may be left.
-            os._exit(status)
+        self._children.add(shim.identity.pid)
+        return shim
 
     def _let_go_of_everything(self) -> None:
         """What another process is told is for that one alone, and only its own end closes it."""
@@ -228,14 +190,6 @@ class _Nursery:
         # Who asked may be gone by now.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._asking.send(json.dumps(answer).encode())
-
-
-def _executions(told: socket.socket) -> Iterator[str]:
-    """The executions of this process, until there are no more for it."""
-    with suppress(BrokenPipeError, ConnectionResetError):
-        while execution_id := told.recv(LONGEST_MESSAGE_BYTES):
-            yield execution_id.decode()
-            told.send(b"ended")
 
 
 def _let_go_of_output() -> None:
