@@ -6,12 +6,14 @@ import asyncio
 import os
 import select
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from shim_server import Seen, Server, execution, job
 
+from gadus.core.errors import EngineLost
 from gadus.core.job import Phase
 from gadus.shims.identity import Identity, identity_of, opened, signal_to
 
@@ -207,6 +209,38 @@ async def test_nursery_that_is_killed_while_many_ask_is_replaced_for_all_of_them
         nursery.kill()
         nursery.wait()
         assert [outcome.exit_code for outcome in await asyncio.gather(*asking)] == [0] * 10
+
+
+async def test_nursery_that_is_killed_again_and_again_takes_no_try_from_the_job(server: Server) -> None:
+    asking = asyncio.create_task(server.run("end:0"))
+    while not asking.done():
+        # Long before it has imported what it needs.
+        await asyncio.sleep(0.01)
+        if server.nursery._process is not None:
+            server.nursery._process.kill()
+    with pytest.raises(EngineLost) as caught:
+        await asking
+    assert caught.value.can_retry
+    # Nobody who was asked can begin it any more.
+    assert server.backend.found() == []
+
+
+async def test_order_that_is_taken_back_is_begun_by_nobody_and_one_that_was_begun_is_not_taken_back(server: Server) -> None:
+    # Whoever is named there is ended after the test.
+    sleeping = subprocess.Popen(["sleep", "60"])
+    named, records = identity_of(sleeping.pid), server.records("e-1")
+    assert named is not None
+    records.order(job("end:0"), execution("e-1"))
+    assert server.records("e-1").withdraw()
+    with pytest.raises(FileNotFoundError), records.path.open():
+        """It is not there any more."""
+    with records.begun(named) as journal:
+        assert journal is None
+    records.order(job("end:0"), execution("e-1"))
+    with records.begun(named) as journal:
+        assert journal is not None
+        assert not server.records("e-1").withdraw()
+    assert not server.records("e-1").withdraw()
 
 
 async def pid_of_one_that_ends(server: Server, execution_id: str) -> int:

@@ -113,7 +113,13 @@ class Backend:
         process = records.process()
         if process is None:
             records.order(job, execution)
-            process = await self._nursery.start(execution.id)
+            try:
+                process = await self._nursery.start(execution.id)
+            except EngineUnavailable:
+                # Whoever was forked before may have heard of it all the same.
+                process = await _who_took(records)
+                if process is None:
+                    raise
         return process
 
     async def _soon_there(self, execution_id: str) -> Identity | None:
@@ -146,6 +152,13 @@ class Backend:
             # Another shim had begun it before: an earlier server had asked for it, and was gone before it heard of it.
             process, ended = runs or process, asyncio.get_running_loop().create_future()
             await asyncio.sleep(_BEGIN_SECONDS)
+
+
+async def _who_took(records: Records) -> Identity | None:
+    """The process that has begun the execution; None when nobody has, or will any more."""
+    while (process := records.process()) is None and not records.withdraw():  # noqa: ASYNC110 - the other is a process
+        await asyncio.sleep(_BEGIN_SECONDS)
+    return process
 
 
 def _tell(records: Records, reporter: Reporter) -> None:

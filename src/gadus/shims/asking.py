@@ -12,12 +12,13 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from gadus.core.errors import EngineUnavailable
+from gadus.core.errors import EngineLost, EngineUnavailable
 
 from .forked import LONGEST_MESSAGE_BYTES
 from .identity import Identity
 
 T = TypeVar("T")
+_TRIES = 3
 _ANSWER_SECONDS = 60.0
 """A nursery imports for a second or two before its first answer."""
 
@@ -38,9 +39,9 @@ class Nursery:
         """
         A process for this execution; it may leave it at once if the execution has one already.
 
-        Raises EngineUnavailable.
+        Raises EngineUnavailable when there can be none now, and EngineLost when who forks them was killed again and again.
         """
-        for _ in range(2):
+        for _ in range(_TRIES):
             asking = self._asking or self._begin()
             try:
                 answer = await self._answer(asking, execution_id)
@@ -50,11 +51,14 @@ class Nursery:
                     self.close()
                 continue
             if "error" in answer:
-                break
+                raise EngineUnavailable(
+                    f"no process can be started for execution {execution_id}: {answer['error']}",
+                    hint="look at the memory and process limits of this machine",
+                )
             return Identity(int(answer["pid"]), int(answer["start_ticks"]), answer["boot_id"])
-        raise EngineUnavailable(
-            f"no process can be started for execution {execution_id}",
-            hint="look at the memory and process limits of this machine",
+        raise EngineLost(
+            f"the process that starts executions was ended {_TRIES} times before it came to execution {execution_id}",
+            hint="it is tried again; look who ends processes of this machine, often for want of memory",
         )
 
     def end_of(self, execution_id: str) -> asyncio.Future[None]:

@@ -12,7 +12,7 @@ is most of what a short execution costs a disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -143,12 +143,22 @@ class Records:
         A process that was asked for long ago then finds nothing, and does nothing.
         """
         self._growing.unlink(missing_ok=True)
+        return self._removed(lambda: True)
+
+    def withdraw(self) -> bool:
+        """Take the order back; False when a process has begun the execution, or is about to."""
+        return self._removed(lambda: self.process() is None)
+
+    def _removed(self, wanted: Callable[[], bool]) -> bool:
         taken = self._taken()
         if taken is None:
             return not self.path.exists()
-        self.path.unlink(missing_ok=True)
-        os.close(taken)
-        return True
+        try:
+            if removed := wanted():
+                self.path.unlink(missing_ok=True)
+            return removed
+        finally:
+            os.close(taken)
 
     def _taken(self) -> int | None:
         try:
