@@ -225,7 +225,7 @@ async def test_nursery_that_is_killed_again_and_again_takes_no_try_from_the_job(
     assert server.backend.found() == []
 
 
-async def test_order_that_is_taken_back_is_begun_by_nobody_and_one_that_was_begun_is_not_taken_back(server: Server) -> None:
+def test_order_that_is_taken_back_is_begun_by_nobody_and_one_that_was_begun_is_not_taken_back(server: Server) -> None:
     # Whoever is named there is ended after the test.
     sleeping = subprocess.Popen(["sleep", "60"])
     named, records = identity_of(sleeping.pid), server.records("e-1")
