@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from relay import relay_to
 from storing import stop, submission, submit
 
 from gadus.core.errors import Conflict, StorageUnavailable, StoreCorrupt
@@ -35,6 +36,18 @@ def test_a_server_that_crashes_refuses_and_has_everything_when_it_is_back() -> N
             submit(store, "j-50")
             assert [job.id for job in store.page(limit=99, newest_first=False)[0]] == [f"j-{number:02}" for number in range(51)]
         assert check(url).problems == []
+
+
+def test_without_an_answer_to_the_commit_the_job_is_looked_for(postgres: PostgresServer) -> None:
+    """The server commits, the connection breaks before its answer: the job is there, so it is accepted, not refused."""
+    url = postgres.database()
+    with relay_to(postgres.directory) as (relay, directory):
+        with open_store(url.replace(str(postgres.directory), str(directory))) as store:
+            relay.lose_the_next_commit()
+            submit(store, "j-1")
+        assert relay.lost == 1
+        with open_store(url) as other:
+            assert other.get("j-1").id == "j-1"
 
 
 def test_writers_of_several_processes_give_numbers_in_the_order_in_which_they_are_seen(postgres: PostgresServer) -> None:

@@ -163,25 +163,3 @@ def relevant_calls(trace: Path, path: Path) -> list[tuple[str, int]]:
         if begun:
             points.append((match[1], numbers[match[1]]))
     return points
-
-
-def test_without_an_answer_to_the_commit_the_job_is_looked_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1. A commit succeeds. 2. Its answer is lost. 3. The job is there: it is accepted, not refused."""
-    with open_store(path) as store:
-        transaction = store.database.transaction
-        lost = [True]
-
-        class Losing:
-            def __enter__(self) -> object:
-                self.inner = transaction()
-                return self.inner.__enter__()
-
-            def __exit__(self, *what: object) -> object:
-                ended = self.inner.__exit__(*what)  # type: ignore[arg-type]
-                if lost and lost.pop():
-                    raise StorageUnavailable("the connection is lost")
-                return ended
-
-        monkeypatch.setattr(store.database, "transaction", Losing)
-        submit(store, "j-1")
-        assert store.get("j-1").id == "j-1"
