@@ -14,7 +14,8 @@ from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.placement import Node
 from gadus.shims.asking import Nursery
 from gadus.shims.identity import Identity, opened, signal_to
-from gadus.shims.records import Entered, Exit, Learned, Records, found
+from gadus.shims.journal import Entered, Exit, Learned
+from gadus.shims.records import Records, found
 
 _LOOK_SECONDS = 0.25
 """How often the journal of a running shim is read."""

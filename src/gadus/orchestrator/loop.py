@@ -15,7 +15,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 from gadus.contracts import Backend
 from gadus.core.errors import Bug, Conflict, StorageUnavailable
@@ -37,14 +36,15 @@ from gadus.core.lifecycle import deadline, decide, due, resume
 from gadus.core.placement import Needs
 from gadus.core.waiting import Entry
 
+from .background import Background
 from .following import Following, Watcher
+from .held import Held
 from .placing import Placing
 from .store import Store, Waiting, Writer
 from .timers import Timers
+from .turns import Turns
 
 _APPENDS_TRIED = 20
-_IDLE_JOBS_KEPT = 500
-"""Jobs of which nothing runs: so many need not be read again when something happens to them."""
 _STORE_PAUSES_SECONDS = (0.2, 1.0, 3.0, 10.0)
 
 
@@ -58,26 +58,32 @@ class Loop:
         self._placing = placing
         self._watcher = watcher
         self._timers = Timers(self._time_is_up)
-        self._jobs: dict[str, Job] = {}
-        self._turns: dict[str, _Turn] = {}
+        self._held = Held()
+        self._turns = Turns()
+        self._background = Background()
         self._following: dict[str, asyncio.Task[None]] = {}
-        self._others: set[asyncio.Task[None]] = set()
         self.appended = 0
         """How many events this process remembered."""
-        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Places and follows while the block lasts; at its end everything is left as the backend leaves what nobody follows."""
         self._placing.attach(self)
-        service = [asyncio.create_task(one) for one in (self._placing.run(), self._timers.run(), self._match_those_that_join())]
-        for task in service:
-            task.add_done_callback(self.report)
+        for service in (self._placing.run(), self._timers.run(), self._match_those_that_join()):
+            self._background.start(service)
         try:
             yield
         finally:
-            await _all_gone([*service, *self._others, *self._following.values()])
-            self.failure.cancel()
+            await self._background.end()
+
+    @property
+    def failure(self) -> asyncio.Future[None]:
+        """Fails with what is wrong with the driving of jobs itself, if something is."""
+        return self._background.failure
+
+    def report(self, task: asyncio.Task[None]) -> None:
+        """See `Background.report`."""
+        self._background.report(task)
 
     async def submitted(self, event: Submitted, key: str = "") -> Job:
         """Accept a job: it is on the disk when this returns. Raises Conflict for a known key, StorageUnavailable."""
@@ -95,9 +101,9 @@ class Loop:
 
         Raises Conflict of `decide`, NotFound, StorageUnavailable: then nothing is remembered, and nothing done.
         """
-        async with self._turn(job_id):
+        async with self._turns.of(job_id):
             for _ in range(_APPENDS_TRIED):
-                before = self._jobs.get(job_id) or self._store.get(job_id)
+                before = self._held.get(job_id) or self._store.get(job_id)
                 job, actions = _folded(before, events)
                 try:
                     await self._writer.append(before, job, *events)
@@ -109,7 +115,7 @@ class Loop:
                 self._watcher.changed(job)
                 self._act(job, actions)
                 if _over(job) and not _over(before):
-                    self._aside(self._backend.over(job_id))
+                    self._background.start(self._backend.over(job_id))
                 return job
         raise Bug(f"job {job_id} was changed by others {_APPENDS_TRIED} times in a row")
 
@@ -136,18 +142,18 @@ class Loop:
 
     def let_go(self, execution_id: str) -> None:
         """End and forget an execution that no job knows."""
-        self._aside(self._stranger_gone(execution_id))
+        self._background.start(self._stranger_gone(execution_id))
 
     async def changed_elsewhere(self, job_id: str) -> None:
         """Take in what another process made of a job, if one did. An attended job is its own process's alone."""
-        async with self._turn(job_id):
-            held, job = self._jobs.get(job_id), self._store.get(job_id)
+        async with self._turns.of(job_id):
+            held, job = self._held.get(job_id), self._store.get(job_id)
             if (held or not job.attended) and (held is None or held.version < job.version):
                 self._take_in(job)
 
     def job(self, job_id: str) -> Job:
         """The job as it is now. Raises NotFound."""
-        return self._jobs.get(job_id) or self._store.get(job_id)
+        return self._held.get(job_id) or self._store.get(job_id)
 
     async def _job_for_sure(self, job_id: str) -> Job:
         """The job as it is now, as soon as the store can say."""
@@ -159,7 +165,7 @@ class Loop:
 
     def held(self, job_id: str) -> Job | None:
         """The job, if something of it runs or ran just now."""
-        return self._jobs.get(job_id)
+        return self._held.get(job_id)
 
     async def end(self, execution_id: str) -> None:
         """Ask its node to end an execution, whatever the job says of it."""
@@ -194,18 +200,17 @@ class Loop:
                 case Watch():
                     self._follow(job, action.execution_id)
                 case Stop():
-                    self._aside(self._backend.stop(action.execution_id))
+                    self._background.start(self._backend.stop(action.execution_id))
                 case Match():
-                    self._aside(self._match(job.id))
+                    self._background.start(self._match(job.id))
 
     def _follow(self, job: Job, execution_id: str) -> None:
         execution = next(one for one in job.executions if one.id == execution_id)
         if execution_id in self._following or all(node.id != execution.node for node in self._backend.nodes()):
             return
         self._placing.took(job, execution)
-        task = asyncio.create_task(Following(self, self._backend, self._watcher, job, execution).run())
+        task = self._background.start(Following(self, self._backend, self._watcher, job, execution).run())
         task.add_done_callback(lambda _: self._ended_with(execution_id))
-        task.add_done_callback(self.report)
         self._following[execution_id] = task
 
     async def _match(self, job_id: str) -> None:
@@ -218,7 +223,7 @@ class Loop:
         while True:
             await self._backend.joined()
             self._placing.kick()
-            for job in list(self._jobs.values()):
+            for job in self._held.all():
                 if any(isinstance(action, Match) for action in resume(job)):
                     await self._match(job.id)
 
@@ -237,7 +242,7 @@ class Loop:
             )
 
     def _take_in(self, job: Job) -> None:
-        known = self._jobs.get(job.id)
+        known = self._held.get(job.id)
         now_waiting = {vacancy.id for vacancy in job.vacancies}
         for vacancy in known.vacancies if known else ():
             if vacancy.id not in now_waiting:
@@ -247,45 +252,8 @@ class Loop:
         self._act(job, resume(job))
 
     def _now_is(self, job: Job) -> None:
-        self._jobs.pop(job.id, None)
-        self._jobs[job.id] = job
+        self._held.put(job)
         self._timers.set(job.id, deadline(job))
-        if len(self._jobs) > _IDLE_JOBS_KEPT:
-            idle = next((one for one in self._jobs.values() if not one.live and one.spec.type != "daemon"), None)
-            if idle is not None:
-                del self._jobs[idle.id]
-
-    @asynccontextmanager
-    async def _turn(self, job_id: str) -> AsyncIterator[None]:
-        """Events of one job come one after the other."""
-        turn = self._turns.setdefault(job_id, _Turn())
-        turn.users += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.users -= 1
-            if not turn.users:
-                del self._turns[job_id]
-
-    def _aside(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload] # coroutines only
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
-        task.add_done_callback(self.report)
-
-    def report(self, task: asyncio.Task[None]) -> None:
-        """Look at a background task that is over: a defect of ours there is one of the whole loop, and its owner must know."""
-        if task.cancelled() or task.exception() is None:
-            return
-        if not self.failure.done():
-            self.failure.set_exception(task.exception() or Bug("unknown"))
-
-
-@dataclass(slots=True)
-class _Turn:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
 
 
 def _folded(job: Job, events: Sequence[Event]) -> tuple[Job, list[Action]]:
@@ -299,9 +267,3 @@ def _folded(job: Job, events: Sequence[Event]) -> tuple[Job, list[Action]]:
 def _over(job: Job) -> bool:
     """Whether nothing of the job runs, or ever will: one that was stopped may still have executions that are ending."""
     return job.state.final and not job.live
-
-
-async def _all_gone(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

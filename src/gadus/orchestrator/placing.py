@@ -17,6 +17,8 @@ from gadus.core.placement import Needs, Node, reasons_against, shortage
 from gadus.core.spec import JobSpec
 from gadus.core.waiting import Entry, Waiting
 
+from .pauses import Pauses
+from .refusals import Refusals
 from .room import Room, Taken
 
 NeedsOf = Callable[[JobSpec], Needs]
@@ -25,12 +27,9 @@ Refusal = Callable[[Job, Node], Awaitable[str]]
 
 _LOOK_AGAIN_SECONDS = 1.0
 """How often who waits is looked at without a cause: patience ends by itself."""
-_LONGEST_PAUSE_SECONDS = 300.0
 _STORE_PAUSE_SECONDS = 1.0
 _REFUSED_PAUSE_SECONDS = 60.0
 """So long after a refusal the node is asked again: its policy looks at what may change."""
-_REFUSALS_KEPT = 10_000
-"""Jobs, of which it is known who refused them: of those that were refused longest ago it may be no more."""
 _BEHIND = "has room, but others come first"
 _PAUSED = "has room; a pause before the next try is not over"
 
@@ -63,11 +62,11 @@ class Placing:
         self._refusal = refusal
         self._jobs: Jobs | None = None
         self._waiting = Waiting()
-        self._paused: dict[str, asyncio.TimerHandle] = {}
+        self._pauses = Pauses(self._enter_now)
         self._room = Room()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._withdrawn: set[str] = set()
-        self._refused: dict[str, dict[str, str]] = {}
+        self._refusals = Refusals()
         self._kicked = asyncio.Event()
 
     def attach(self, jobs: Jobs) -> None:
@@ -96,19 +95,17 @@ class Placing:
     def enter(self, entry: Entry, *, not_before: float = 0.0, again: bool = False) -> None:
         """As `add`, of an entry that was made before; `again` when its job knows whether any node could run it."""
         execution_id = entry.execution_id
-        if execution_id in self._paused or execution_id in self._under_way or execution_id in self._waiting:
+        if execution_id in self._pauses or execution_id in self._under_way or execution_id in self._waiting:
             return
-        pause = min(not_before - time.time(), _LONGEST_PAUSE_SECONDS) if not_before else 0.0
-        if pause > 0:
-            self._paused[execution_id] = asyncio.get_running_loop().call_later(pause, self._pause_is_over, entry)
+        pause_seconds = not_before - time.time() if not_before else 0.0
+        if pause_seconds > 0:
+            self._pauses.begin(entry, pause_seconds)
         else:
             self._enter_now(entry, again=again)
 
     def withdraw(self, execution_id: str) -> None:
         """It waits no longer. One that is being placed at this moment finds out by itself."""
-        paused = self._paused.pop(execution_id, None)
-        if paused is not None:
-            paused.cancel()
+        self._pauses.give_up(execution_id)
         self._waiting.remove(execution_id)
         if execution_id in self._under_way:
             self._withdrawn.add(execution_id)
@@ -136,13 +133,13 @@ class Placing:
         if not job.vacancies:
             return ""
         nodes = self._backend.nodes()
-        paused = all(vacancy.id in self._paused for vacancy in job.vacancies)
+        paused = all(vacancy.id in self._pauses for vacancy in job.vacancies)
         return shortage(
             nodes,
             self._room.free(nodes),
             self._needs_of(job.spec),
             len(job.vacancies),
-            refused=self._refused.get(job.id),
+            refused=self._refusals.of(job.id),
             otherwise=_PAUSED if paused else _BEHIND,
         )
 
@@ -187,7 +184,7 @@ class Placing:
                 await self._refuse(entry, node, reason)
                 return
             await self._jobs.happened(entry.job_id, self._placed(entry, node))
-            self._refused.get(entry.job_id, {}).pop(node.id, None)
+            self._refusals.lift(entry.job_id, node.id)
         except (Conflict, Rejected):
             # It waits no longer: stopped, or another server was quicker.
             self.released(entry.execution_id)
@@ -205,9 +202,7 @@ class Placing:
         assert self._jobs is not None
         if not self._still_waits(entry):
             return
-        self._refused.setdefault(entry.job_id, {})[node.id] = reason
-        if len(self._refused) > _REFUSALS_KEPT:
-            del self._refused[next(iter(self._refused))]
+        self._refusals.note(entry.job_id, node.id, reason)
         turned_away = replace(entry, but_not=entry.but_not | {node.id})
         if all(self._never(one, turned_away) for one in self._backend.nodes()):
             await self._jobs.unplaceable(entry.job_id, self.why_it_waits(self._jobs.job(entry.job_id)))
@@ -225,10 +220,6 @@ class Placing:
         if turned_away.execution_id in self._waiting:
             self._waiting.remove(turned_away.execution_id)
             self._enter_now(replace(turned_away, but_not=frozenset()), again=True)
-
-    def _pause_is_over(self, entry: Entry) -> None:
-        self._paused.pop(entry.execution_id, None)
-        self._enter_now(entry)
 
     def _enter_now(self, entry: Entry, *, again: bool = False) -> None:
         self._waiting.add(entry)

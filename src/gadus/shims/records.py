@@ -15,16 +15,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from gadus.claim import locked
-from gadus.core.job import Execution, Job, Outcome, Phase, Pin, Record
+from gadus.core.job import Execution, Job, Record
 
 from .identity import Identity
+from .journal import Begun, Entry, Exit, Journal, News
 
 _GROWING = ".growing"
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 class Order(Record):
@@ -32,41 +33,6 @@ class Order(Record):
 
     job: Job
     execution: Execution
-
-
-class Begun(Record):
-    """Which process runs the execution."""
-
-    kind: Literal["begun"] = "begun"
-    process: Identity
-
-
-class Entered(Record):
-    """The execution entered a phase."""
-
-    kind: Literal["entered"] = "entered"
-    at: float
-    phase: Phase
-
-
-class Learned(Record):
-    """One input is known whole."""
-
-    kind: Literal["learned"] = "learned"
-    at: float
-    pin: Pin
-
-
-class Exit(Record):
-    """How the execution ended."""
-
-    kind: Literal["exit"] = "exit"
-    at: float
-    outcome: Outcome
-
-
-News = Entered | Learned
-_LINE: TypeAdapter[Begun | News | Exit] = TypeAdapter(Annotated[Begun | Entered | Learned | Exit, Field(discriminator="kind")])
 
 
 class Records:
@@ -181,11 +147,11 @@ class Records:
             self._order = lines.pop(0)
         for line in lines:
             try:
-                self._take_in(_LINE.validate_json(line))
+                self._take_in(_ENTRY.validate_json(line))
             except ValidationError:
                 continue
 
-    def _take_in(self, entry: Begun | News | Exit) -> None:
+    def _take_in(self, entry: Entry) -> None:
         match entry:
             case Begun():
                 self._process = entry.process
@@ -193,31 +159,6 @@ class Records:
                 self._exit = entry
             case _:
                 self._news.append(entry)
-
-
-class Journal:
-    """The side of the shim: writes lines, each whole even after one that was torn."""
-
-    def __init__(self, descriptor: int, directory: Path) -> None:
-        self._descriptor = descriptor
-        self._directory = directory
-
-    def write(self, entry: Begun | News | Exit) -> None:
-        """Add a line. Raises OSError when the disk is full."""
-        line = b"\n" + entry.model_dump_json().encode() + b"\n"
-        written = os.write(self._descriptor, line)
-        while written < len(line):
-            written += os.write(self._descriptor, line[written:])
-
-    def end(self, exit_: Exit) -> None:
-        """Say how it ended; on the disk when this returns."""
-        self.write(exit_)
-        os.fsync(self._descriptor)
-        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def found(shims_dir: Path) -> Sequence[str]:

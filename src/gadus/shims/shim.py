@@ -18,7 +18,8 @@ from gadus.contracts import Reporter, Silent
 from gadus.core.job import Execution, Failure, Job, Outcome, Phase, Pin
 
 from .identity import Identity, identity_of
-from .records import Entered, Exit, Journal, Learned, Records
+from .journal import Entered, Exit, Journal, Learned
+from .records import Records
 
 Execute = Callable[[Job, Execution, Reporter], Awaitable[Outcome]]
 """Runs one execution to its end. Cancelled, it returns when everything of it is gone."""
