@@ -44,7 +44,10 @@ class Part:
     def errors(self) -> list[str]:
         """The texts to show, the best first."""
         real = [one.error for one in self.tries if one.error and one.how != "lost"]
-        return real or [one.error for one in self.tries if one.error]
+        return real or [f"{one.error}{self._lost_too_often()}" for one in self.tries if one.error]
+
+    def _lost_too_often(self) -> str:
+        return "; lost 10 times, it is not tried again" if sum(one.how == "lost" for one in self.tries) >= 10 else ""
 
     def done(self) -> bool:
         return self.last is not None and self.last.how == "exit"
@@ -59,8 +62,9 @@ class Part:
         if not self.tries:
             return 0.0
         if bounded:
-            failed = sum(one.how != "lost" for one in self.tries)
-            return 0.0 if self.tries[-1].how == "lost" else 4.0 ** (failed - 1)
+            lost = sum(one.how == "lost" for one in self.tries)
+            times = lost - 2 if self.tries[-1].how == "lost" else len(self.tries) - lost
+            return 4.0 ** (min(times, 3) - 1) if times > 0 else 0.0
         seconds = 0.5
         for one in self.tries:
             seconds = 0.5 if one.ended is not None and one.ended - one.began >= 60 else min(seconds * 2, 300.0)

@@ -78,7 +78,7 @@ def test_lost_executions_do_not_count_as_tries_but_have_a_bound():
     life.run(*[LOST] * 9)
     assert life.waiting == [0]
     life.run(LOST)
-    assert life.told == ("failed", "lost")
+    assert life.told == ("failed", "lost; lost 10 times, it is not tried again")
 
 
 def test_engine_that_is_restarted_takes_no_try_from_a_job_but_has_to_come_back():
@@ -87,7 +87,7 @@ def test_engine_that_is_restarted_takes_no_try_from_a_job_but_has_to_come_back()
     life.run(*[ENGINE_LOST] * 5)
     assert life.waiting == [0]
     life.run(ENGINE_LOST)
-    assert life.told == ("failed", "restarted")
+    assert life.told == ("failed", "restarted; lost 10 times, it is not tried again")
 
 
 def test_every_try_has_an_id_of_its_own():
@@ -97,8 +97,9 @@ def test_every_try_has_an_id_of_its_own():
     assert len({one.id for one in life.job.executions}) == 6
 
 
-def test_pause_before_a_try_grows_and_a_lost_node_costs_none():
+def test_pause_before_a_try_grows_and_a_lost_node_costs_none_unless_it_is_lost_again_and_again():
     assert Life("batch").pauses(away("a"), LOST, away("b")) == [1.0, 0.0, 4.0]
+    assert Life("batch").pauses(*[LOST] * 9) == [0.0, 0.0, 1.0, 4.0, 16.0, 16.0, 16.0, 16.0, 16.0]
 
 
 def test_service_is_kept_at_its_count_whatever_its_executions_end_with():

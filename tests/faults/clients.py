@@ -6,12 +6,15 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from installation import API, Installation
 from programs import Asked
+
+from gadus.core.lifecycle.retries import TRIES_LOST
 
 FINAL = ("Completed", "Failed", "Stopped")
 END_SECONDS = 300.0
@@ -123,11 +126,10 @@ def problems_of(installation: Installation, one: Accepted) -> list[str]:
         problems.append(f"was {one.state or 'not at its end'} and is {state}")
     if (again := installation.submit(one.asked.document, one.key)) != one.job_id:
         problems.append(f"its key now gives {again}")
-    if state != ("Stopped" if one.stopped else one.asked.state):
-        excused = one.asked.may_fail_with
-        if not (state == "Failed" and excused and excused in told.get("Message", "")):
-            problems.append(f"ended as {told}")
     executions = installation.executions(one.job_id)
+    excused = state == "Failed" and _excused(one.asked, told.get("Message", ""), executions)
+    if state != ("Stopped" if one.stopped else one.asked.state) and not excused:
+        problems.append(f"ended as {told}")
     completed = [execution for execution in executions if execution["ComputeState"]["StateType"] == COMPLETED]
     alive = [execution["ID"] for execution in executions if execution["ComputeState"]["StateType"] < COMPLETED]
     if alive:
@@ -139,6 +141,14 @@ def problems_of(installation: Installation, one: Accepted) -> list[str]:
     for execution in completed:
         problems += _torn(installation.data_dir / "results" / one.job_id / execution["ID"], one.asked)
     return problems
+
+
+def _excused(asked: Asked, message: str, executions: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the job may fail with this: its engine was away too often, or a part was lost as often as it is tried."""
+    if asked.may_fail_with and asked.may_fail_with in message:
+        return True
+    tries = Counter(execution["PartitionIndex"] for execution in executions)
+    return f"lost {TRIES_LOST} times" in message and max(tries.values()) >= TRIES_LOST
 
 
 def _torn(results: Path, asked: Asked) -> list[str]:

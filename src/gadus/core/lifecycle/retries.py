@@ -15,6 +15,8 @@ _LOST = (_NODE_LOST, "EngineLost")
 """The kinds of failures of executions that ended without a word, or were ended from outside."""
 
 _PAUSES_SECONDS = (1.0, 4.0, 16.0)
+_LOST_WITHOUT_PAUSE = 2
+"""Who is lost again and again is lost to a trouble that takes a while: then tries at once would only be used up."""
 _LONGEST_PAUSE_SECONDS = 300.0
 _STEADY_SECONDS = 60.0
 """Who ran for so long has proved that it can run: its next end is paused for as a first one."""
@@ -35,9 +37,10 @@ def may_try_again(tries: Sequence[Execution]) -> bool:
 
 
 def pause_after(tries: Sequence[Execution]) -> float:
-    """Seconds before the next try of a job that has an end. None for a lost node; a lost engine has to come back."""
-    failed = sum(_kind(one) != _NODE_LOST for one in tries)
-    return _PAUSES_SECONDS[min(failed, len(_PAUSES_SECONDS)) - 1] if failed and _kind(tries[-1]) != _NODE_LOST else 0.0
+    """Seconds before the next try of a job that has an end. At first none for a lost node; a lost engine has to come back."""
+    nodes_lost = sum(_kind(one) == _NODE_LOST for one in tries)
+    times = nodes_lost - _LOST_WITHOUT_PAUSE if _kind(tries[-1]) == _NODE_LOST else len(tries) - nodes_lost
+    return _PAUSES_SECONDS[min(times, len(_PAUSES_SECONDS)) - 1] if times > 0 else 0.0
 
 
 def pause_before_replacing(ended: Sequence[Execution]) -> float:
@@ -53,7 +56,14 @@ def pause_before_replacing(ended: Sequence[Execution]) -> float:
 def first_real(tries: Sequence[Execution]) -> Failure:
     """The failure that people should see: the first that the job itself met, rather than what came of it."""
     failures = [one.outcome.error for one in tries if one.outcome is not None and one.outcome.error is not None]
-    return next((failure for failure in failures if failure.kind not in _LOST), failures[0])
+    real = next((failure for failure in failures if failure.kind not in _LOST), None)
+    return real or _lost_so_often(failures[0], sum(map(lost, tries)))
+
+
+def _lost_so_often(failure: Failure, times: int) -> Failure:
+    if times < TRIES_LOST:
+        return failure
+    return failure.model_copy(update={"message": f"{failure.message}; lost {times} times, it is not tried again"})
 
 
 def _kind(execution: Execution) -> str:
