@@ -37,6 +37,7 @@ def away(message: str) -> Outcome:
 
 LOST = Outcome(error=Failure(kind="NodeLost", message="lost"), can_retry=True)
 ENGINE_LOST = Outcome(error=Failure(kind="EngineLost", message="restarted"), can_retry=True)
+ENGINE_AWAY = Outcome(error=Failure(kind="EngineAway", message="no answer"), can_retry=True)
 
 
 def spec_of(type_: str, count: int = 1, *, queue_seconds: int = 0, total_seconds: int = 0) -> JobSpec:
@@ -48,12 +49,14 @@ def spec_of(type_: str, count: int = 1, *, queue_seconds: int = 0, total_seconds
 class Life:
     """`job` is what became of it so far, `actions` what the last event asked for; each event comes a second after the last."""
 
-    def __init__(self, type_: str, count: int = 1, *, queue_seconds: int = 0, total_seconds: int = 0) -> None:
+    def __init__(
+        self, type_: str, count: int = 1, *, queue_seconds: int = 0, total_seconds: int = 0, attended: bool = False
+    ) -> None:
         self.at = 100.0
         self.spec = spec_of(type_, count, queue_seconds=queue_seconds, total_seconds=total_seconds)
         self.job: Job
         self.actions: tuple[Action, ...]
-        self.job, self.actions = decide(None, Submitted(at=self.at, job_id="j-1", spec=self.spec))
+        self.job, self.actions = decide(None, Submitted(at=self.at, job_id="j-1", spec=self.spec, attended=attended))
 
     def happened(self, event: Event) -> None:
         self.job, self.actions = decide(self.job, event)

@@ -44,10 +44,10 @@ class Part:
     def errors(self) -> list[str]:
         """The texts to show, the best first."""
         real = [one.error for one in self.tries if one.error and one.how != "lost"]
-        return real or [f"{one.error}{self._lost_too_often()}" for one in self.tries if one.error]
+        return real or [f"{one.error}{self._given_up()}" for one in self.tries if one.error]
 
-    def _lost_too_often(self) -> str:
-        return "; lost 10 times, it is not tried again" if sum(one.how == "lost" for one in self.tries) >= 10 else ""
+    def _given_up(self) -> str:
+        return f"; given up after {len(self.tries)} tries" if len(self.tries) >= 10 else ""
 
     def done(self) -> bool:
         return self.last is not None and self.last.how == "exit"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lifecycle_lives import ENGINE_LOST, LOST, OK, Life, away, error
+from lifecycle_lives import ENGINE_AWAY, ENGINE_LOST, LOST, OK, Life, away, error
 from pydantic import ValidationError
 
 from gadus.core.errors import Bug
@@ -78,7 +78,7 @@ def test_lost_executions_do_not_count_as_tries_but_have_a_bound():
     life.run(*[LOST] * 9)
     assert life.waiting == [0]
     life.run(LOST)
-    assert life.told == ("failed", "lost; lost 10 times, it is not tried again")
+    assert life.told == ("failed", "lost; given up after 10 tries")
 
 
 def test_engine_that_is_restarted_takes_no_try_from_a_job_but_has_to_come_back():
@@ -87,7 +87,19 @@ def test_engine_that_is_restarted_takes_no_try_from_a_job_but_has_to_come_back()
     life.run(*[ENGINE_LOST] * 5)
     assert life.waiting == [0]
     life.run(ENGINE_LOST)
-    assert life.told == ("failed", "restarted; lost 10 times, it is not tried again")
+    assert life.told == ("failed", "restarted; given up after 10 tries")
+
+
+def test_engine_that_is_away_is_waited_for_but_not_by_people():
+    life = Life("batch")
+    assert life.pauses(*[ENGINE_AWAY] * 9) == [1.0, 4.0, *[16.0] * 7]
+    life.run(ENGINE_AWAY)
+    assert life.told == ("failed", "no answer; given up after 10 tries")
+    life = Life("batch", attended=True)
+    life.run(ENGINE_AWAY, ENGINE_AWAY)
+    assert life.waiting == [0]
+    life.run(ENGINE_AWAY)
+    assert life.told == ("failed", "no answer")
 
 
 def test_every_try_has_an_id_of_its_own():

@@ -127,7 +127,7 @@ def problems_of(installation: Installation, one: Accepted) -> list[str]:
     if (again := installation.submit(one.asked.document, one.key)) != one.job_id:
         problems.append(f"its key now gives {again}")
     executions = installation.executions(one.job_id)
-    excused = state == "Failed" and _excused(one.asked, told.get("Message", ""), executions)
+    excused = state == "Failed" and _given_up(told.get("Message", ""), executions)
     if state != ("Stopped" if one.stopped else one.asked.state) and not excused:
         problems.append(f"ended as {told}")
     completed = [execution for execution in executions if execution["ComputeState"]["StateType"] == COMPLETED]
@@ -143,12 +143,10 @@ def problems_of(installation: Installation, one: Accepted) -> list[str]:
     return problems
 
 
-def _excused(asked: Asked, message: str, executions: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the job may fail with this: its engine was away too often, or a part was lost as often as it is tried."""
-    if asked.may_fail_with and asked.may_fail_with in message:
-        return True
+def _given_up(message: str, executions: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of its parts was interrupted as often as it is tried: then the job may fail."""
     tries = Counter(execution["PartitionIndex"] for execution in executions)
-    return f"lost {TRIES_LOST} times" in message and max(tries.values()) >= TRIES_LOST
+    return "given up after" in message and max(tries.values()) >= TRIES_LOST
 
 
 def _torn(results: Path, asked: Asked) -> list[str]:

@@ -10,9 +10,6 @@ from container_engine import ContainerEngine
 from programs import Asked, docker_job, forever, sleeper, wasm_job
 from slow_s3 import SlowS3
 
-_ENGINE_IS_AWAY = "container engine"
-"""The engine is away more often than a job is tried again: this is in the message then."""
-
 
 @dataclass(frozen=True)
 class Mixture:
@@ -55,6 +52,6 @@ def _stopped(own: random.Random) -> Asked:
 def _contained(own: random.Random, image: str) -> Asked:
     if own.random() < 0.2:
         document = docker_job(image, "echo first; sleep 60", count=own.randint(1, 2))
-        return Asked(document, state="Stopped", stop_after_seconds=own.uniform(0.0, 3.0), may_fail_with=_ENGINE_IS_AWAY)
+        return Asked(document, state="Stopped", stop_after_seconds=own.uniform(0.0, 3.0))
     script = f"echo first; sleep {own.choice((0, 1, 3))}; echo last; exit 7"
-    return Asked(docker_job(image, script, count=own.randint(1, 2)), exit_code=7, may_fail_with=_ENGINE_IS_AWAY)
+    return Asked(docker_job(image, script, count=own.randint(1, 2)), exit_code=7)

@@ -48,8 +48,6 @@ class Asked:
     stdout: bytes = FIRST_AND_LAST
     exit_code: int = 0
     stop_after_seconds: float | None = None
-    may_fail_with: str = ""
-    """Part of the message with which it may fail instead, through no fault of ours."""
 
     @property
     def parts(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from gadus.contracts import Reporter
-from gadus.core.errors import EngineLost, EngineUnavailable
+from gadus.core.errors import EngineAway, EngineLost, EngineUnavailable
 from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.placement import Node
 from gadus.shims.asking import Nursery
@@ -29,7 +29,7 @@ _LOST = Outcome(
     can_retry=True,
 )
 
-_LEAVE_SOMETHING = (EngineUnavailable.__name__, EngineLost.__name__, "NodeLost")
+_LEAVE_SOMETHING = (EngineUnavailable.__name__, EngineAway.__name__, EngineLost.__name__, "NodeLost")
 """The kinds of failures after which something may run on: nobody could end it."""
 
 

@@ -132,6 +132,10 @@ class EngineUnavailable(Unavailable):
     """The engine is not installed, not started, or went away during the run."""
 
 
+class EngineAway(EngineUnavailable):
+    """The engine does not answer now: it may be on its way back."""
+
+
 class EngineLost(EngineUnavailable):
     """Engine or program were ended from outside during the run: the job did nothing wrong."""
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import aiohttp
 from aiodocker import Docker, DockerError
 
-from gadus.core.errors import EngineUnavailable, ProgramUnusable
+from gadus.core.errors import EngineAway, EngineUnavailable, ProgramUnusable
 
 ASK_SECONDS = 5.0
 """An engine that needs longer for a simple question is taken for dead."""
@@ -123,4 +123,4 @@ def _silent(address: str, exc: Exception) -> EngineUnavailable:
             hint="join its group (sudo usermod -aG docker $USER, then log in again), or use Podman, which needs no group",
         )
     said = (isinstance(reason, OSError) and reason.strerror) or str(reason or exc) or "no answer in time"
-    return EngineUnavailable(f"no container engine answers at {address}: {said}", hint=_START_ONE)
+    return EngineAway(f"no container engine answers at {address}: {said}", hint=_START_ONE)

@@ -73,7 +73,7 @@ class Batch(Goal):
         if execution.state is State.COMPLETED:
             return (job, ()) if job.vacancies or runs(job) or self._held(job) else finished(job, State.COMPLETED, "")
         tries = of_index(job, execution.index)
-        if may_try_again(tries):
+        if may_try_again(tries, attended=job.attended):
             return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause_after(tries))
         return finished(job, State.FAILED, first_real(tries).message)
 
@@ -142,7 +142,7 @@ class Ops(_ByNode):
 
     def ended(self, job: Job, execution: Execution, at: float) -> Decision:
         tries = of_index(job, execution.index)
-        if execution.state is not State.COMPLETED and may_try_again(tries):
+        if execution.state is not State.COMPLETED and may_try_again(tries, attended=job.attended):
             pause = pause_after(tries)
             node = job.nodes[execution.index]
             return vacate(job, execution.index, at, attempt=execution.attempt + 1, pause_seconds=pause, node=node)

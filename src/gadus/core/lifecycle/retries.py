@@ -11,8 +11,9 @@ TRIES_OF_AN_INDEX = 3
 TRIES_LOST = 10
 """An execution that was lost has done nothing wrong: only a job that takes its nodes or engines down with it ends here."""
 _NODE_LOST = "NodeLost"
-_LOST = (_NODE_LOST, "EngineLost")
-"""The kinds of failures of executions that ended without a word, or were ended from outside."""
+_ENGINE_AWAY = "EngineAway"
+_LOST = (_NODE_LOST, "EngineLost", _ENGINE_AWAY)
+"""The kinds of failures of executions that ended without a word, were ended from outside, or had nothing to run on."""
 
 _PAUSES_SECONDS = (1.0, 4.0, 16.0)
 _LOST_WITHOUT_PAUSE = 2
@@ -27,12 +28,16 @@ def lost(execution: Execution) -> bool:
     return _kind(execution) in _LOST
 
 
-def may_try_again(tries: Sequence[Execution]) -> bool:
-    """Whether another try can help, after these of one index, of which the last failed."""
+def may_try_again(tries: Sequence[Execution], *, attended: bool) -> bool:
+    """
+    Whether another try can help, after these of one index, of which the last failed.
+
+    Nobody who waits for a job wants to wait for an engine that may never come.
+    """
     outcome = tries[-1].outcome
     if outcome is None or not outcome.can_retry:
         return False
-    times_lost = sum(lost(one) for one in tries)
+    times_lost = sum(lost(one) and not (attended and _kind(one) == _ENGINE_AWAY) for one in tries)
     return times_lost < TRIES_LOST and len(tries) - times_lost < TRIES_OF_AN_INDEX
 
 
@@ -57,13 +62,9 @@ def first_real(tries: Sequence[Execution]) -> Failure:
     """The failure that people should see: the first that the job itself met, rather than what came of it."""
     failures = [one.outcome.error for one in tries if one.outcome is not None and one.outcome.error is not None]
     real = next((failure for failure in failures if failure.kind not in _LOST), None)
-    return real or _lost_so_often(failures[0], sum(map(lost, tries)))
-
-
-def _lost_so_often(failure: Failure, times: int) -> Failure:
-    if times < TRIES_LOST:
-        return failure
-    return failure.model_copy(update={"message": f"{failure.message}; lost {times} times, it is not tried again"})
+    if real is not None or len(failures) < TRIES_LOST:
+        return real or failures[0]
+    return failures[0].model_copy(update={"message": f"{failures[0].message}; given up after {len(failures)} tries"})
 
 
 def _kind(execution: Execution) -> str:
