@@ -155,5 +155,5 @@ def spec_of(type_: str, count: int, queue_seconds: int, total_seconds: int) -> J
 def outcome_of(how: str, code: int, error: str) -> Outcome:
     if how == "exit":
         return Outcome(exit_code=code)
-    kind = "NodeLost" if how == "lost" else "StorageUnavailable"
-    return Outcome(error=Failure(kind=kind, message=error), can_retry=how != "never")
+    kinds = {"lost": "NodeLost", "away": "EngineAway"}
+    return Outcome(error=Failure(kind=kinds.get(how, "StorageUnavailable"), message=error), can_retry=how != "never")

@@ -12,10 +12,16 @@ from dataclasses import dataclass, field
 FINAL = ("completed", "failed", "stopped")
 TIMED_OUT = "Job timed out."
 
+NOT_ITS_OWN = ("lost", "away")
+"""How executions end through no fault of the job."""
+
 
 @dataclass
 class Try:
-    """One execution: `how` it ended is "", "exit", "again" (an error that a retry may help), "never" or "lost"."""
+    """
+    One execution: `how` it ended is "", "exit", "again" (an error that a retry may help), "never", "lost" (its node), or
+    "away" (its engine).
+    """
 
     edition: int
     index: int
@@ -43,7 +49,7 @@ class Part:
     @property
     def errors(self) -> list[str]:
         """The texts to show, the best first."""
-        real = [one.error for one in self.tries if one.error and one.how != "lost"]
+        real = [one.error for one in self.tries if one.error and one.how not in NOT_ITS_OWN]
         return real or [f"{one.error}{self._given_up()}" for one in self.tries if one.error]
 
     def _given_up(self) -> str:
@@ -55,7 +61,7 @@ class Part:
     def hopeless(self, *, bounded: bool) -> bool:
         if self.last is None or self.last.how in ("", "exit"):
             return False
-        lost = sum(one.how == "lost" for one in self.tries)
+        lost = sum(one.how in NOT_ITS_OWN for one in self.tries)
         return self.last.how == "never" or (bounded and (lost >= 10 or len(self.tries) - lost >= 3))
 
     def pause(self, *, bounded: bool) -> float:
@@ -183,7 +189,7 @@ class Model:
             case "batch" | "service" if not self.parts or (self.bounded and settled):
                 self._end("completed", "")
             case "ops" | "daemon" if self.parts and (settled if self.bounded else len(hopeless) == len(self.parts)):
-                first = min(hopeless, key=lambda part: (part.tries[-1].how == "lost", part.tries[-1].ended), default=None)
+                first = min(hopeless, key=lambda part: (part.tries[-1].how in NOT_ITS_OWN, part.tries[-1].ended), default=None)
                 if first:
                     self._end("failed", f"node {first.node}: {first.errors[0 if self.bounded else -1]}")
                 else:

@@ -12,7 +12,7 @@ from gadus.core.lifecycle import deadline, due, execution_id
 from gadus.core.lifecycle.decide import EDITIONS_KEPT
 
 MOST_TRIES = 12
-"""Of a part of a job with an end: ten are lost, or three fail in another way."""
+"""Of a part of a job with an end: ten are lost or find no engine, or three fail in another way."""
 MOST_KEPT = 11
 """Of a part of a job without an end: ten that ended, and the present one."""
 

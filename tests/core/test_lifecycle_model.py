@@ -35,8 +35,8 @@ WANTED = st.tuples(st.sampled_from((2, 1, 3, 0)), st.sampled_from((0, 20, 20)), 
 PICK = st.integers(0, 7)
 NODE = st.sampled_from(NODES)
 SECONDS = st.sampled_from((0.125, 1.0, 5.0, 70.0, 400.0))
-HOW = st.sampled_from(("exit", "again", "lost", "never"))
-WELL_OR_AGAIN = st.sampled_from(("exit", "again", "lost"))
+HOW = st.sampled_from(("exit", "again", "lost", "away", "never"))
+WELL_OR_AGAIN = st.sampled_from(("exit", "again", "lost", "away"))
 CODE = st.sampled_from((0, 7))
 
 
