@@ -73,8 +73,7 @@ def _children_of(parent: int) -> dict[int, str]:
 @contextmanager
 def nursery() -> Iterator[int]:
     """Programs are forked by a nursery while the block lasts; yields its number."""
-    _wasm_started.open_nursery()
-    (its_number,) = _of(_children_of(os.getpid()), "_wasm_nursery")
+    its_number = _wasm_started.open_nursery()
     try:
         yield its_number
     finally:

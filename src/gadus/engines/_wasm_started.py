@@ -96,12 +96,16 @@ def start() -> Started:
             os.close(descriptor)
 
 
-def open_nursery() -> None:
-    """Processes that are started by this one, and by those that are forked from it, are forked by a nursery from now on."""
+def open_nursery() -> int:
+    """
+    Processes that are started by this one, and by those that are forked from it, are forked by a nursery from now on.
+
+    Returns its process number.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(_ANSWER_SECONDS)
     with theirs:
-        subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-I", str(_NURSERY)],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
@@ -112,6 +116,7 @@ def open_nursery() -> None:
             start_new_session=True,
         )
     _nurseries[:] = [ours]
+    return started.pid
 
 
 def _run(theirs: tuple[int, ...], ours: tuple[int, int, int, int]) -> Started:
