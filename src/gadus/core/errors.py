@@ -57,6 +57,14 @@ class Conflict(Rejected):
     """Somebody else changed the same job first, or the job has already ended."""
 
 
+class Unauthorized(Rejected):
+    """Who asks did not say who they are, or what they say of it is not true (any more)."""
+
+
+class Forbidden(Rejected):
+    """Who asks may not do this. What they may not see is NotFound instead."""
+
+
 class JobFailed(GadusError):
     """The job ran into its own data, program or limits; the same job will fail again."""
 
@@ -118,6 +126,18 @@ class StorageUnavailable(Unavailable):
     """
 
     def __init__(self, message: str, *, hint: str = "", retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Busy(Unavailable):
+    """
+    The server takes no more of this at the moment, from this client or from all.
+
+    `retry_after_seconds` is how long to wait before the next try.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: float = 1.0) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
 

@@ -6,16 +6,18 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gadus.config import Settings
+from gadus.core.capacity import Amounts
 from gadus.core.job import Job
 from gadus.core.jobfile.decode import ParamsModel
-from gadus.orchestrator.server import Server
+from gadus.core.placement import Node
+from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
@@ -26,11 +28,53 @@ SLASH = "\0"
 """Stands for a slash that belongs to a name in a path; no name has this character."""
 
 
+class Driving(Protocol):
+    """Who accepts and changes jobs: a server that drives all of them, or a process that drives its own."""
+
+    async def submit(self, spec: JobSpec, *, key: str = "", by_name: bool = False, force: bool = False) -> Job:
+        """Accept a job, see `Server.submit`."""
+        ...
+
+    async def stop(self, job: Job, reason: str) -> Job:
+        """The end of a job. Raises Conflict when it has ended."""
+        ...
+
+    async def rerun(self, job: Job, *, edition: int = 0, reason: str = "") -> Job:
+        """The job once more, as its next edition. Raises NotFound."""
+        ...
+
+    def editions(self, job: Job) -> dict[int, JobSpec]:
+        """Every spec that the job had, by its number."""
+        ...
+
+    def job(self, job_id: str) -> Job:
+        """The job as it is now. Raises NotFound."""
+        ...
+
+    def why_it_waits(self, job: Job) -> str:
+        """Every node with its reason for not running what waits of the job; empty when nothing waits."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many executions wait for room."""
+        ...
+
+    @property
+    def follows(self) -> int:
+        """How many executions run."""
+        ...
+
+    def nodes(self) -> Sequence[tuple[Node, Amounts, int]]:
+        """Each node, what is free of it, and how many executions run there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """The parts of a running server that routes speak to. `closing` is set when it is about to end."""
 
-    server: Server
+    server: Driving
     service: Service
     settings: Settings
     params_model: ParamsModel

@@ -8,7 +8,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gadus.core.errors import Bug, Conflict, GadusError, InvalidSpec, NotFound, Rejected, Unavailable
+from gadus.core.errors import (
+    Bug,
+    Busy,
+    Conflict,
+    Forbidden,
+    GadusError,
+    InvalidSpec,
+    NotFound,
+    Rejected,
+    Unauthorized,
+    Unavailable,
+)
 from gadus.core.problem import clipped
 
 _RETRY_SECONDS = 2
@@ -16,7 +27,10 @@ _STATUS = (
     (InvalidSpec, 400, "ValidationError"),
     (NotFound, 404, "NotFound"),
     (Conflict, 409, "ResourceInUse"),
+    (Unauthorized, 401, "Unauthorized"),
+    (Forbidden, 403, "Forbidden"),
     (Rejected, 400, "BadRequest"),
+    (Busy, 429, "TooManyRequests"),
     (Unavailable, 503, "ServiceUnavailable"),
 )
 _CODES = {404: "NotFound", 403: "Forbidden", 501: "NotImplemented"}
