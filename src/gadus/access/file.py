@@ -98,7 +98,8 @@ class AccessFile:
                 os.close(directory)
         except OSError as exc:
             raise StorageUnavailable(
-                f"{self.path} cannot be written: {exc.strerror or exc}", hint="check that its directory is writable and has space"
+                f"{self.path} cannot be written: {exc.strerror or exc}",
+                hint="check that the disk is writable and has space",
             ) from exc
 
     def _unreadable(self, why: str) -> StorageUnavailable:

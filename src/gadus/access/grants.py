@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped, nearest
@@ -68,12 +69,17 @@ class Key(Grant):
 
 
 class Register(_Kept):
-    """All grants of a server. `sealing` is the key of its session tokens, in hexadecimal; empty as long as there is no grant."""
+    """All grants of a server. `sealing` is the key of its session tokens; empty as long as nothing was ever granted."""
 
-    sealing: str = ""
+    sealing: str = Field("", pattern=r"\A(?:[0-9a-f]{64})?\z")
     tokens: tuple[Token, ...] = ()
     users: tuple[User, ...] = ()
     keys: tuple[Key, ...] = ()
+
+    @cached_property
+    def tokens_by_digest(self) -> Mapping[str, Token]:
+        """Each token under what is kept of it."""
+        return {token.digest: token for token in self.tokens}
 
     @property
     def begun(self) -> bool:
@@ -100,7 +106,7 @@ def checked(name: str, scopes: Sequence[str], namespaces: Sequence[str]) -> Call
     """What a person wrote, as it is kept. Raises InvalidSpec with all that is wrong."""
     problems = []
     if not _NAME.fullmatch(name):
-        problems.append(f"name: {clipped(name)!r} must be 1 to 64 letters, digits and - _ . @, with a letter or digit at both ends")
+        problems.append(f"name: {clipped(name)!r} must be 1 to 64 letters, digits and - _ . @, a letter or digit at both ends")
     if not scopes:
         problems.append(f"scope: must be given; the scopes are {', '.join(SCOPES)}")
     if not namespaces:

@@ -17,7 +17,7 @@ _CHECKS_AT_ONCE = 2
 _MOST_WAITING = 64
 _HASH = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}")
 # Of no password anybody has: to find that a user is not there takes as long as to find that the password is wrong.
-_NOBODYS = "$2b$12$3pq3XlRkKAe0eYZ8vPnYPuaTgrYZXpXyyYvHRkGfrMMmL6Zu29rKu"
+_NOBODYS = "$2b$12$4BDV3c0JbcsoM.43GcDCj.Y.hHOHPRmCRQ0ysWMdHlbRdbQQxWV5i"
 
 
 def hash_of(password: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gadus.access.gate import Gate
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.job import Job
@@ -20,7 +21,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
-from .scoped import ScopedRoute
+from .scoped import ScopedRoute, caller_of
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -72,18 +73,33 @@ class Driving(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The parts of a running server that routes speak to. `closing` is set when it is about to end."""
+    """
+    The parts of a running server that routes speak to.
+
+    `closing` is set when it is about to end. `gate` lets callers in, everybody when there is none. `hosts` are the names under
+    which it answers, beside its addresses.
+    """
 
     server: Driving
     service: Service
     settings: Settings
     params_model: ParamsModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: Gate | None = None
+    hosts: frozenset[str] = frozenset()
 
     def job_of(self, request: Request) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
-        namespace = Query(request).text("namespace")
-        return self.service.find(request.path_params["job"].replace(SLASH, "/"), "" if namespace == "*" else namespace)
+        return self.service.find(request.path_params["job"].replace(SLASH, "/"), asked_namespaces(request))
+
+
+def asked_namespaces(request: Request) -> frozenset[str] | None:
+    """
+    The namespaces that a request is about, of those that its caller reaches; None for every one.
+
+    What is not in them does not exist for the caller.
+    """
+    return caller_of(request).among(Query(request).text("namespace"))
 
 
 def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> ScopedRoute:
