@@ -8,7 +8,6 @@ from itertools import islice
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from gadus.core.errors import NotFound
 from gadus.core.job import Job, Pin
@@ -16,6 +15,7 @@ from gadus.core.manifest import Item
 from gadus.threads import finished
 
 from .answering import Rooms, route
+from .scoped import ScopedRoute
 from .wire import Document
 
 _BATCH = 1000
@@ -47,8 +47,8 @@ class Pins:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    def routes(self, prefix: str) -> list[Route]:
-        return [route(f"{prefix}/orchestrator/jobs/{{job}}/manifests/{{digest}}", GET=self.send)]
+    def routes(self, prefix: str) -> list[ScopedRoute]:
+        return [route(f"{prefix}/orchestrator/jobs/{{job}}/manifests/{{digest}}", scope="job", GET=self.send)]
 
     async def send(self, request: Request) -> Response:
         """Every object of one input of the job, a JSON document a line."""
