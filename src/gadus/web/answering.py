@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
@@ -20,7 +21,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
-from .scoped import ScopedRoute
+from .scoped import ScopedRoute, ScopedWebSocketRoute
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -80,7 +81,7 @@ class Rooms:
     params_model: ParamsModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def job_of(self, request: Request) -> Job:
+    def job_of(self, request: HTTPConnection) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
         namespace = Query(request).text("namespace")
         return self.service.find(request.path_params["job"].replace(SLASH, "/"), "" if namespace == "*" else namespace)
@@ -98,6 +99,11 @@ def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> S
         return await answering[request.method if request.method in answering else "GET"](request)
 
     return ScopedRoute(path, answer, scope=scope, methods=list(answering), name=name or None)
+
+
+def socket_route(path: str, *, scope: str, answering: Callable[[WebSocket], Awaitable[None]]) -> ScopedWebSocketRoute:
+    """One path, and who answers those that ask for a WebSocket there."""
+    return ScopedWebSocketRoute(path, answering, scope=scope)
 
 
 def answered(request: Request, document: Any) -> Response:

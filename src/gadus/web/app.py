@@ -11,7 +11,7 @@ from uuid import uuid4
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
@@ -48,7 +48,7 @@ class _Outside:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -69,7 +69,7 @@ class _Outside:
             await self._app(scope, receive, send_marked)
             return
         what = "this server answers under an address or as localhost only, not under another name"
-        refused = answer(Request(scope), 403, "Forbidden", what, "use the address that the server printed at its start")
+        refused = answer(HTTPConnection(scope), 403, "Forbidden", what, "use the address that the server printed at its start")
         await refused(scope, receive, send_marked)
 
 
