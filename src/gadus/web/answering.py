@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from gadus.access.gate import Gate
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.job import Job
@@ -21,7 +22,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
-from .scoped import ScopedRoute, ScopedWebSocketRoute
+from .scoped import ScopedRoute, ScopedWebSocketRoute, caller_of
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -73,18 +74,33 @@ class Driving(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The parts of a running server that routes speak to. `closing` is set when it is about to end."""
+    """
+    The parts of a running server that routes speak to.
+
+    `closing` is set when it is about to end. `gate` lets callers in, everybody when there is none. `hosts` are the names under
+    which it answers, beside its addresses.
+    """
 
     server: Driving
     service: Service
     settings: Settings
     params_model: ParamsModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: Gate | None = None
+    hosts: frozenset[str] = frozenset()
 
     def job_of(self, request: HTTPConnection) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
-        namespace = Query(request).text("namespace")
-        return self.service.find(request.path_params["job"].replace(SLASH, "/"), "" if namespace == "*" else namespace)
+        return self.service.find(request.path_params["job"].replace(SLASH, "/"), asked_namespaces(request))
+
+
+def asked_namespaces(request: HTTPConnection) -> frozenset[str] | None:
+    """
+    The namespaces that a request is about, of those that its caller reaches; None for every one.
+
+    What is not in them does not exist for the caller.
+    """
+    return caller_of(request).among(Query(request).text("namespace"))
 
 
 def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> ScopedRoute:
