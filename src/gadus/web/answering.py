@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from gadus.access.gate import Gate
 from gadus.config import Settings
@@ -21,7 +22,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
-from .scoped import ScopedRoute, caller_of
+from .scoped import ScopedRoute, ScopedWebSocketRoute, caller_of
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -88,12 +89,12 @@ class Rooms:
     gate: Gate | None = None
     hosts: frozenset[str] = frozenset()
 
-    def job_of(self, request: Request) -> Job:
+    def job_of(self, request: HTTPConnection) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
         return self.service.find(request.path_params["job"].replace(SLASH, "/"), asked_namespaces(request))
 
 
-def asked_namespaces(request: Request) -> frozenset[str] | None:
+def asked_namespaces(request: HTTPConnection) -> frozenset[str] | None:
     """
     The namespaces that a request is about, of those that its caller reaches; None for every one.
 
@@ -114,6 +115,11 @@ def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> S
         return await answering[request.method if request.method in answering else "GET"](request)
 
     return ScopedRoute(path, answer, scope=scope, methods=list(answering), name=name or None)
+
+
+def socket_route(path: str, *, scope: str, answering: Callable[[WebSocket], Awaitable[None]]) -> ScopedWebSocketRoute:
+    """One path, and who answers those that ask for a WebSocket there."""
+    return ScopedWebSocketRoute(path, answering, scope=scope)
 
 
 def answered(request: Request, document: Any) -> Response:

@@ -21,6 +21,7 @@ from .answering import Rooms, answered, asked_namespaces, listed, route
 from .bodies import body_of
 from .clients import names_jobs
 from .parts import JobParts
+from .pins import pin_document
 from .query import Query
 from .scoped import ScopedRoute, permit
 from .wire import Document, job_document
@@ -96,6 +97,8 @@ class Jobs:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
         if "executions" in included:
             document["Executions"] = {"NextToken": "", "Items": await self._parts.executions_of(request, job)}
+        if "manifests" in included:
+            document["Manifests"] = [pin_document(pin) for pin in job.pins]
         return answered(request, document)
 
     async def stop(self, request: Request) -> Response:

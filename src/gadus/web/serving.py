@@ -15,7 +15,8 @@ from starlette.types import ASGIApp
 from gadus.core.errors import GadusError, Unavailable
 from gadus.threads import finished
 
-from .deadlines import Deadlines
+from .deadlines import Deadlines, allow_many_files
+from .sockets import LARGEST_MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Sockets
 
 HANDSHAKE_SECONDS = 10.0
 RENEW_SECONDS = 3600.0
@@ -69,10 +70,15 @@ async def served(
     At its end nothing new is accepted, `closing` is set for those that would go on for ever, and what was begun is answered
     within a few seconds or cut off.
     """
+    allow_many_files()
     config = uvicorn.Config(
         app,
         http=Deadlines,
-        ws="none",
+        ws=Sockets,
+        ws_max_size=LARGEST_MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        ws_per_message_deflate=False,
         lifespan="off",
         access_log=False,
         log_config=None,
