@@ -23,6 +23,7 @@ from .jobs import Jobs
 from .logs import Logs
 from .parts import JobParts
 from .pins import Pins
+from .scoped import AnyScoped
 
 PREFIX = "/api/v1"
 _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
@@ -30,14 +31,19 @@ _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
-    parts = JobParts(rooms)
-    answering = (Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms), Agent(rooms))
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
-    routes = [route for one in answering for route in one.routes(PREFIX)]
+    routes = routes_of(rooms)
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A job may be named anything: to send a client elsewhere for a slash would be a guess.
     app.router.redirect_slashes = False
     return _Outside(Guard(app, routes, rooms.gate, rooms.hosts))
+
+
+def routes_of(rooms: Rooms) -> list[AnyScoped]:
+    """Every route."""
+    parts = JobParts(rooms)
+    answering = (Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms), Agent(rooms))
+    return [route for one in answering for route in one.routes(PREFIX)]
 
 
 class _Outside:
