@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import stat
+from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gadus.config import ClientSettings, Profile, Profiles, client_settings
 from gadus.core.errors import InvalidSpec, NotFound
@@ -94,34 +93,30 @@ def test_a_profile_brings_its_address_token_and_manners(tmp_path: Path) -> None:
     assert (own.token, own.insecure) == ("mine", False)
 
 
-@given(st.data())
-def test_flag_goes_before_environment_before_selected_profile(tmp_path_factory: pytest.TempPathFactory, data) -> None:
-    environment = {"XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("config"))}
-    profiles = saved(environment, "chosen", "named", "flagged")
-    says = {name: data.draw(st.booleans(), name) for name in ("host flag", "profile flag", "host", "profile", "selected")}
-    flags = {}
-    if says["selected"]:
-        profiles.select("chosen")
-    if says["profile"]:
-        environment["GADUS_PROFILE"] = "named"
-    if says["host"]:
-        environment["GADUS_API_HOST"] = "https://variable"
-    if says["profile flag"]:
-        flags["profile"] = "flagged"
-    if says["host flag"]:
-        flags["host"] = "https://flag"
-    ranked = [
-        ("host flag", "https://flag"),
-        ("profile flag", "https://flagged"),
-        ("host", "https://variable"),
-        ("profile", "https://named"),
-        ("selected", "https://chosen"),
-    ]
-    expected = next((endpoint for name, endpoint in ranked if says[name]), "")
-    settings = client_settings(environment, flags)
-    assert settings.endpoint == expected
-    # A token goes nowhere but to the address that it was saved with.
-    assert settings.token == (f"token of {expected.removeprefix('https://')}" if "profile" in settings.origin else "")
+def test_flag_goes_before_environment_before_selected_profile(tmp_path: Path) -> None:
+    home = {"XDG_CONFIG_HOME": str(tmp_path)}
+    saved(home, "named", "flagged")
+    # From the weakest to the strongest, each with the variable or flag that says so.
+    ranks = {
+        "https://chosen": "selected",
+        "https://named": "GADUS_PROFILE=named",
+        "https://variable": "GADUS_API_HOST=https://variable",
+        "https://flagged": "profile=flagged",
+        "https://flag": "host=https://flag",
+    }
+    for says in product([False, True], repeat=len(ranks)):
+        chosen = {endpoint: word.partition("=") for (endpoint, word), said in zip(ranks.items(), says, strict=True) if said}
+        profiles = saved(home, "chosen")
+        if "https://chosen" in chosen:
+            profiles.select("chosen")
+        words = {name: text for name, _, text in chosen.values()}
+        variables = {name: text for name, text in words.items() if name.isupper()}
+        settings = client_settings(home | variables, {name: text for name, text in words.items() if name.islower()})
+        assert settings.endpoint == ([*chosen] or [""])[-1]
+        # A token goes nowhere but to the address that it was saved with.
+        own = settings.origin.startswith("profile ")
+        assert settings.token == (f"token of {settings.endpoint.removeprefix('https://')}" if own else "")
+        profiles.delete("chosen")
 
 
 def test_a_profile_that_is_not_there_is_told_with_who_asked_and_the_nearest(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 """The variables of each setting of a client; the first that is set and not empty counts."""
 SECRET = ("token", "password")
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-_NO_PASSWORD = "the address must not hold a password: give a token, or use a profile"
+_NO_PASSWORD = "the address must not hold a password: give a token, or use a profile"  # noqa: S105 - a sentence
 _FLAG, _VARIABLE = 2, 1
 _OF_KUBERNETES = ("tcp://", "udp://", "sctp://")
 """How it tells of a service that is called gadus-api: in a variable that is one of ours otherwise."""

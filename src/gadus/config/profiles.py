@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -128,16 +127,17 @@ class Profiles:
 
 def write_whole(path: Path, text: str) -> None:
     """The file anew, for its owner alone; nobody ever sees half of it, and a failure leaves the old one. Raises OSError."""
-    descriptor, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(new).replace(path)
+        new.replace(path)
     except BaseException:
         with suppress(OSError):
-            Path(new).unlink()
+            new.unlink()
         raise
 
 
