@@ -5,6 +5,19 @@ from __future__ import annotations
 from .client import ClientSettings, client_settings
 from .profiles import Profile, Profiles
 from .reading import settings_from
+from .said import Said
 from .settings import Phases, Policy, Settings
+from .sources import client_words
 
-__all__ = ["ClientSettings", "Phases", "Policy", "Profile", "Profiles", "Settings", "client_settings", "settings_from"]
+__all__ = [
+    "ClientSettings",
+    "Phases",
+    "Policy",
+    "Profile",
+    "Profiles",
+    "Said",
+    "Settings",
+    "client_settings",
+    "client_words",
+    "settings_from",
+]
