@@ -14,6 +14,7 @@ import uvloop
 from pydantic import BaseModel
 
 from gadus.backends import inline, local
+from gadus.backends.allowed import check_names
 from gadus.backends.hardware import this_machine
 from gadus.backends.selection import Answers, refusal
 from gadus.claim import Living, held, sweep
@@ -109,6 +110,8 @@ class Parts:
     """The parts of a node, each made when it is first needed: listing jobs needs no cache and no engine."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises InvalidSpec for settings that name what is not there."""
+        check_names(settings.policy)
         self._settings = settings
         self._engines: dict[str, Engine] = {}
         self._sources: dict[str, Source[Any]] = {}

@@ -6,19 +6,18 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gadus import plugins
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.placement import Gpu, Node
 
+from .allowed import allowed
 from .cgroups import limit_bytes, quota_cores
 from .gpus import gpus_here
 from .naming import node_id
 
-PUBLISHERS = ("local",)
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NOT_IN_A_LABEL = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_LABEL = 63
@@ -47,19 +46,12 @@ def this_machine(settings: Settings, *, reclaimable_bytes: int = 0, gpus: Sequen
         labels={**labels_of(devices[: given.gpus]), **settings.labels},
         per_job=settings.job_max.of(given),
         gpu_devices=devices[: given.gpus],
-        engines=_allowed(policy.engines, policy.not_engines, plugins.names("engines")),
-        sources=_allowed(policy.sources, policy.not_sources, plugins.names("storage")),
-        publishers=_allowed(policy.publishers, policy.not_publishers, PUBLISHERS),
+        engines=allowed("Engines", policy.engines, policy.not_engines),
+        sources=allowed("InputSources", policy.sources, policy.not_sources),
+        publishers=allowed("Publishers", policy.publishers, policy.not_publishers),
         accepts_network=not policy.rejects_networked,
         rejects_stateless=policy.rejects_stateless,
     )
-
-
-def _allowed(names: frozenset[str] | None, never: frozenset[str], known: Iterable[str]) -> frozenset[str] | None:
-    """The names that are allowed, of all `known` when nothing says which; None when that is every one."""
-    if not never:
-        return names
-    return (frozenset(name.lower() for name in known) if names is None else names) - never
 
 
 def cores(root: Path = Path("/")) -> float:

@@ -6,7 +6,7 @@ from .client import ClientSettings, client_settings
 from .profiles import Profile, Profiles
 from .reading import settings_from
 from .said import Said
-from .settings import Phases, Policy, Settings
+from .settings import Phases, Policy, Settings, Watch
 from .sources import client_words
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Profiles",
     "Said",
     "Settings",
+    "Watch",
     "client_settings",
     "client_words",
     "settings_from",

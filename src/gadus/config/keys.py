@@ -24,8 +24,10 @@ TYPES_WITH_AN_END = JOB_TYPES[:2]
 @dataclass(frozen=True, slots=True)
 class Key:
     """
-    A setting. `short` are variables before those that its name gives, `also` others behind ours; `clients` when those that the
-    name gives belong to clients. `parts`: a list or a mapping of a file becomes words with commas. `unsaid` is shown where there is no
+    A setting.
+
+    `short` are variables before those that its name gives, `also` others behind ours; `clients` when those that the name gives
+    belong to clients. `parts`: a list or a mapping of a file becomes words with commas. `unsaid` is shown where there is no
     default that could be written.
     """
 
@@ -148,10 +150,12 @@ KEYS: tuple[Key, ...] = (
     Key("Staging.Timeout", read.duration, "how long the inputs of an execution may take; 0 is no limit", "1h"),
     Key("Preparing.Timeout", read.duration, "how long its program may take to be got ready; 0 is no limit", "30m"),
     Key("Logs.Limit", read.log_limit, "what is kept of each stream of an execution", "64MiB", short=(f"{OURS}LOG_LIMIT",)),
-    Key("Logging.Level", read.log_level, "how much the server tells: debug, info, warn or error", "info",
+    Key("Logging.Level", read.log_level, "how much the server tells: debug, info, warning or error", "info",
         short=(f"{OURS}LOG_LEVEL",), also=("LOG_LEVEL",)),
     Key("Logging.Mode", read.log_mode, "how the server tells it: default, or json for programs", "default",
         short=(f"{OURS}LOG_MODE",)),
+    Key("Tracing.Endpoint", read.web_address, "the OpenTelemetry collector that gets traces", short=(f"{OURS}OTLP_ENDPOINT",),
+        also=("OTEL_EXPORTER_OTLP_ENDPOINT",), secret=True),
 )
 # fmt: on
 BY_NAME = {key.name.lower(): key for key in KEYS}

@@ -12,7 +12,7 @@ from gadus.core.errors import InvalidSpec
 
 from .keys import JOB_TYPES, KEYS, TYPES_WITH_AN_END, Key
 from .said import Said
-from .settings import Phases, Policy, Settings
+from .settings import Phases, Policy, Settings, Watch
 from .sources import Sources, is_foreign, split
 
 
@@ -121,8 +121,7 @@ def _built(read: _Reading, sources: Sources, passed_on: tuple[str, ...]) -> Sett
         self_signed=read("API.TLS.SelfSigned"),
         orchestrator=read("Orchestrator.Enabled"),
         compute=read("Compute.Enabled"),
-        log_level=read("Logging.Level"),
-        log_mode=read("Logging.Mode"),
+        watch=Watch(read("Logging.Level"), read("Logging.Mode"), read("Tracing.Endpoint") or ""),
         said=read.said,
         passed_on=passed_on,
     )

@@ -69,6 +69,15 @@ class Phases:
     preparing_seconds: float = 1800.0
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a server tells of itself: which lines, in which form, and where traces go; nowhere when `otlp_endpoint` is empty."""
+
+    log_level: str = "info"
+    log_mode: str = "default"
+    otlp_endpoint: str = ""
+
+
 def _defaults_of_every_type() -> Mapping[str, JobDefaults]:
     return {kind: JobDefaults() for kind in ("batch", "ops", "service", "daemon")}
 
@@ -112,8 +121,7 @@ class Settings:
     self_signed: bool = False
     orchestrator: bool = True
     compute: bool = True
-    log_level: str = "info"
-    log_mode: str = "default"
+    watch: Watch = Watch()
     said: Mapping[str, Said] = field(default_factory=dict, compare=False, repr=False)
     passed_on: tuple[str, ...] = field(default=(), compare=False, repr=False)
 

@@ -15,6 +15,8 @@ from gadus.core.units import parse_bytes, parse_cores
 from .settings import PERCENT
 
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})(?:s|$))?(?:([0-9]{1,9})ms)?")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_MODES = ("default", "json")
 _LEVELS = {
     "trace": "debug",
     "debug": "debug",
@@ -146,14 +148,14 @@ def name_provider(text: str) -> str:
 
 def log_mode(text: str) -> str:
     """How a server tells what happens."""
-    return _one_of(text, "default", "json")
+    return _one_of(text, *LOG_MODES)
 
 
 def log_level(text: str) -> str:
     """How much it tells; the words of other programs are understood."""
     level = _LEVELS.get(text.lower())
     if level is None:
-        raise ValueError(f"{clipped(text)!r} is not a level: use debug, info, warn or error")
+        raise ValueError(f"{clipped(text)!r} is not a level: use one of {', '.join(LOG_LEVELS)}")
     return level
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -35,6 +36,8 @@ _LONGEST_TOKEN = 2**14
 def save_profile(ctx: click.Context, /, name: str, *, token_stdin: bool, select: bool, as_json: bool, **given: Any) -> None:
     """Keep the address of a server, and how to ask it, as NAME; of a profile that is there, what is not given stays."""
     profiles = Profiles.of()
+    if given["cacert"]:
+        given["cacert"] = str(Path(given["cacert"]).absolute())
     changes = {field: value for field, value in given.items() if value is not None}
     profile = replace(_known(profiles, name), **changes)
     if not profile.endpoint:
