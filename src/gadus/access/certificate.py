@@ -56,6 +56,11 @@ class Certificate:
             ) from exc
 
 
+def given(chain: str, key: str) -> Certificate:
+    """The certificate that somebody else keeps in these files."""
+    return Certificate(Path(chain), Path(key))
+
+
 def self_signed(directory: Path, names: Collection[str], *, now: dt.datetime | None = None) -> Certificate:
     """
     The certificate in `directory` for these names and addresses; made anew when it ends soon, or lacks one of them.

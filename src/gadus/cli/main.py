@@ -12,6 +12,7 @@ from gadus import __version__
 from gadus.cli.show.failures import Interrupted, end_of_unforeseen, report
 from gadus.core.errors import GadusError
 
+from . import everywhere
 from .commands.plan import PlanGroup
 from .lazy import LazyGroup, Leaf
 
@@ -30,6 +31,19 @@ _CACHE = {
     "list": Leaf("cache_list:list_cache", "List the inputs kept on this machine."),
     "verify": Leaf("cache_verify:verify_cache", "Check that kept inputs are what was fetched."),
     "prune": Leaf("cache_prune:prune_cache", "Remove inputs that no job uses."),
+}
+
+_CONFIG = {
+    "list": Leaf("config_list:list_config", "List every setting: its value, who says so, what it means."),
+    "set": Leaf("config_set:set_config", "Write a setting into a file."),
+}
+
+_PROFILE = {
+    "save": Leaf("profile_save:save_profile", "Keep the address of a server under a name."),
+    "list": Leaf("profile_show:list_profiles", "List the profiles."),
+    "show": Leaf("profile_show:show_profile", "Show a profile."),
+    "select": Leaf("profile_select:select_profile", "Use a profile from now on."),
+    "delete": Leaf("profile_select:delete_profile", "Forget a profile."),
 }
 
 _STORE = {
@@ -64,8 +78,7 @@ _AUTH = {
 
 
 @click.pass_context
-def _no_command(ctx: click.Context, data_dir: str | None) -> None:
-    del data_dir  # read by commands from the root context
+def _no_command(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -83,7 +96,7 @@ def _tree() -> LazyGroup:
             "version": Leaf("version:version", "Print the version."),
         },
         params=[
-            click.Option(["--data-dir"], metavar="DIR", help="Where Gadus keeps its state (else GADUS_DATA_DIR)."),
+            *everywhere.options(all_shown=True),
             click.Option(
                 ["--version"],
                 is_flag=True,
@@ -107,6 +120,8 @@ def _tree() -> LazyGroup:
     auth.add_command(LazyGroup(name="key", help="Keys of Bacalhau's clients.", leaves=_KEY))
     root.add_command(auth)
     root.add_command(LazyGroup(name="store", help="Check, back up and restore what is kept of jobs.", leaves=_STORE))
+    root.add_command(LazyGroup(name="config", help="List and set the settings of this installation.", leaves=_CONFIG))
+    root.add_command(LazyGroup(name="profile", help="Servers by name: save, list, show, select, delete.", leaves=_PROFILE))
     return root
 
 

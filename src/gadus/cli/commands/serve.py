@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
-from gadus.cli.flags.exposure import Exposure, exposure_flags, exposure_of
-from gadus.cli.flags.values import whole
+from gadus.cli.flags.exposure import Exposure, exposure_of, said_of_exposure, with_exposure_flags
+from gadus.cli.flags.node import node_flags, refuse_other_roles, with_node_flags
 from gadus.cli.lazy import Command, settings_of
 from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say
+from gadus.cli.show.reaching import how_to_reach
 from gadus.cli.show.text import count_of
 from gadus.config import Settings
 from gadus.orchestrator.server import Server
@@ -28,21 +29,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(cls=Command)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for every interface.")
-@click.option("--port", type=whole(0, 65535, "1234"), default=1234, show_default=True, help="0 takes one that is free.")
-@exposure_flags
+@with_node_flags
+@with_exposure_flags
 @click.pass_context
-def serve(ctx: click.Context, /, host: str, port: int, *, exposed: dict[str, Any], as_json: bool) -> None:
+def serve(ctx: click.Context, /, *, as_json: bool, **flags: Any) -> None:
     """
     Run jobs for others: keep them, place them, answer the REST API.
 
     SIGTERM or Ctrl-C ends the server; what runs then runs on, and the next server finds it again.
     """
-    settings = settings_of(ctx)
-    exposure = exposure_of(ctx, settings, host, exposed)
+    settings = settings_of(ctx, {**node_flags(flags, ctx), **said_of_exposure(flags)})
+    refuse_other_roles(settings, ctx)
+    exposure = exposure_of(ctx, settings, flags)
     with (
         occupied(settings) as where,
-        listening(exposure.address, port) as listener,
+        listening(exposure.address, settings.port) as listener,
         asyncio.Runner(loop_factory=new_event_loop) as runner,
     ):
         runner.run(_serve(settings, listener, where, exposure, as_json=as_json))
@@ -56,9 +57,8 @@ async def _serve(settings: Settings, listener: Any, where: Path, exposure: Expos
         async with served(application(rooms), listener, rooms.closing, exposure.certificate):
             announce(where, url)
             say(f"Gadus serves {url}; its data directory is {settings.data_dir}")
-            say(exposure.words)
-            if exposure.certificate is not None:
-                say(f"The SHA-256 of its certificate is {exposure.certificate().fingerprint}")
+            for line in (*exposure.words(), *how_to_reach(url, settings)):
+                say(line)
             if as_json:
                 click.echo(
                     as_line(

@@ -8,102 +8,128 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gadus.access.file import AccessFile
 from gadus.access.gate import Gate
 from gadus.cli.lazy import UsageMistake
-from gadus.config import Settings
+from gadus.config import Said, Settings
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+if TYPE_CHECKING:
+    from gadus.access.certificate import Certificate
+
 _OPTIONS = (
     click.option("--auth", is_flag=True, help="Answer only to who has a token or a password, also on this machine."),
-    click.option("--tlscert", type=_FILE, help="Serve HTTPS with this certificate (PEM, with its chain)."),
-    click.option("--tlskey", type=_FILE, help="The private key of --tlscert (PEM, without a pass phrase)."),
+    click.option("--tlscert", metavar="FILE", help="Serve HTTPS with this certificate (PEM, with its chain)."),
+    click.option("--tlskey", metavar="FILE", help="The private key of --tlscert (PEM, without a pass phrase)."),
     click.option("--self-signed", is_flag=True, help="Serve HTTPS with a certificate made here, kept and renewed."),
-    click.option("--autocert", hidden=True, help="Not offered: see --self-signed and --tlscert."),
-    click.option("--allowed-host", multiple=True, metavar="NAME", help="A name under which clients reach this server."),
+    click.option("--autocert", hidden=True),
+    click.option("--allowed-host", multiple=True, metavar="NAME", help="A name by which clients reach it; repeatable."),
     click.option("--insecure-http", is_flag=True, help="Without TLS on other interfaces: tokens can be read on the way."),
     click.option("--insecure-open", is_flag=True, help="Whoever reaches it may do everything: no token, no password."),
 )
+_SETTINGS = {"tlscert": "API.TLS.CertFile", "tlskey": "API.TLS.KeyFile"}
+_SWITCHES = {"auth": "API.Auth.Required", "self_signed": "API.TLS.SelfSigned"}
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How a server is reached. `certificate` gives what it shows, renewed if need be; None for plain HTTP."""
+    """
+    How a server is reached.
+
+    `gate` is None when everybody may do everything. `certificate` gives what it shows, renewed if need be; None for plain HTTP.
+    """
 
     address: str
     gate: Gate | None
     hosts: frozenset[str]
-    certificate: Callable[[], Any] | None
-    words: str
+    certificate: Callable[[], Certificate] | None
+
+    def words(self) -> Iterator[str]:
+        """What a person should know of it."""
+        if self.gate is None and not _is_alone(self.address):
+            yield "WARNING: whoever reaches this address may run programs here and read all jobs (--insecure-open)."
+        elif self.gate is not None and self.gate.closed:
+            yield "It answers only those who are granted access: see `gadus auth info`."
+        else:
+            yield "Every user of this machine may use it; the first `gadus auth token create` changes that."
+        if self.certificate is not None:
+            yield f"The SHA-256 of its certificate is {self.certificate().fingerprint}"
+        elif not _is_alone(self.address):
+            yield "WARNING: what it is told and says can be read on the way (--insecure-http)."
 
 
-def exposure_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options, as one decorator; the command gets them as the keyword `exposed`."""
-
-    @functools.wraps(command)
-    def with_one(*args: Any, **options: Any) -> Any:
-        names = ("auth", "tlscert", "tlskey", "self_signed", "autocert", "allowed_host", "insecure_http", "insecure_open")
-        exposed = {name: options.pop(name) for name in names}
-        return command(*args, exposed=exposed, **options)
-
-    return functools.reduce(lambda inner, option: option(inner), reversed(_OPTIONS), with_one)
+def with_exposure_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`command` with the flags that `said_of_exposure` and `exposure_of` read."""
+    return functools.reduce(lambda inner, option: option(inner), reversed(_OPTIONS), command)
 
 
-def exposure_of(ctx: click.Context, settings: Settings, host: str, flags: Mapping[str, Any]) -> Exposure:
-    """What these flags mean, if it is safe: another interface than this machine's own needs access control and TLS."""
-    address, file = _address(ctx, host), AccessFile.of(settings.data_dir)
-    alone = ipaddress.ip_address(address).is_loopback
-    for message, hint in _contradictions(flags) if alone else (*_contradictions(flags), *_exposed(host, flags, file)):
+def said_of_exposure(flags: Mapping[str, Any]) -> dict[str, Said]:
+    """The settings that the flags are. To be insecure is none: it is asked for each time."""
+    said = {key: Said(flags[name], f"--{name}", "flag") for name, key in _SETTINGS.items() if flags[name]}
+    said |= {key: Said("true", f"--{name.replace('_', '-')}", "flag") for name, key in _SWITCHES.items() if flags[name]}
+    if flags["allowed_host"]:
+        said["API.AllowedHosts"] = Said(",".join(flags["allowed_host"]), "--allowed-host", "flag")
+    return said
+
+
+def exposure_of(ctx: click.Context, settings: Settings, flags: Mapping[str, Any]) -> Exposure:
+    """
+    What the settings and flags mean, if it is safe: another interface than this machine's own needs access control and TLS.
+
+    Raises UsageMistake, InvalidSpec for a certificate that cannot be used.
+    """
+    address, file = _address(ctx, settings.host), AccessFile.of(settings.data_dir)
+    alone = _is_alone(address)
+    for message, hint in (*_contradictions(settings, flags), *(() if alone else _exposed(settings, flags, file))):
         raise UsageMistake(message, hint=hint, ctx=ctx)
-    names = frozenset(name.lower().rstrip(".") for name in flags["allowed_host"])
+    names = frozenset(name.lower().rstrip(".") for name in settings.allowed_hosts)
     names |= frozenset() if alone else {socket.gethostname().lower()}
-    gate = None if flags["insecure_open"] else Gate(file, closed=flags["auth"] or not alone)
-    return Exposure(address, gate, names, _certificate(settings, address, names, flags), _words(gate, file, alone=alone))
+    gate = None if flags["insecure_open"] else Gate(file, closed=settings.auth_required or not alone)
+    return Exposure(address, gate, names, _certificate(settings, address, names))
 
 
-def _contradictions(flags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    secure = flags["self_signed"] or flags["tlscert"] or flags["tlskey"]
+def _contradictions(settings: Settings, flags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if flags["autocert"] is not None:
         yield (
             "--autocert: Gadus asks no authority for certificates",
             "let a client of your authority keep one, and give it with --tlscert and --tlskey; or use --self-signed",
         )
-    if bool(flags["tlscert"]) != bool(flags["tlskey"]):
+    if bool(settings.tls_cert) != bool(settings.tls_key):
         yield "--tlscert and --tlskey: one is of no use without the other", "give both, or use --self-signed"
-    if flags["self_signed"] and flags["tlscert"]:
+    if settings.self_signed and settings.tls_cert:
         yield "--self-signed and --tlscert: there can be one certificate only", "leave one of them out"
-    if flags["insecure_http"] and secure:
+    if flags["insecure_http"] and (settings.self_signed or settings.tls_cert):
         yield "--insecure-http: says the opposite of the certificate", "leave one of them out"
-    if flags["insecure_open"] and flags["auth"]:
+    if flags["insecure_open"] and settings.auth_required:
         yield "--insecure-open and --auth: say opposite things", "leave one of them out"
 
 
-def _exposed(host: str, flags: Mapping[str, Any], file: AccessFile) -> Iterator[tuple[str, str]]:
+def _exposed(settings: Settings, flags: Mapping[str, Any], file: AccessFile) -> Iterator[tuple[str, str]]:
     if not flags["insecure_open"] and not file.read().anybody:
         yield (
-            f"--host {host}: other machines could reach the server, and nobody was granted access to it yet",
+            f"--host {settings.host}: other machines could reach the server, and nobody was granted access to it yet",
             "make a token first: gadus auth token create NAME; or let everybody do everything with --insecure-open",
         )
-    if not (flags["self_signed"] or flags["tlscert"] or flags["insecure_http"]):
+    if not (settings.self_signed or settings.tls_cert or flags["insecure_http"]):
         yield (
-            f"--host {host}: other machines could reach the server, and tokens would travel in clear text",
+            f"--host {settings.host}: other machines could reach the server, and tokens would travel in clear text",
             "use --self-signed, or --tlscert and --tlskey; or do without TLS with --insecure-http",
         )
 
 
-def _certificate(settings: Settings, address: str, names: frozenset[str], flags: Mapping[str, Any]) -> Callable[[], Any] | None:
-    if not (flags["self_signed"] or flags["tlscert"]):
+def _certificate(settings: Settings, address: str, names: frozenset[str]) -> Callable[[], Certificate] | None:
+    if not (settings.self_signed or settings.tls_cert):
         return None
-    # Certificates take a tenth of a second to import: not for plain HTTP.
-    from gadus.access.certificate import Certificate, self_signed  # noqa: PLC0415
+    # It takes a tenth of a second to import: not for plain HTTP.
+    from gadus.access.certificate import given, self_signed  # noqa: PLC0415
 
-    if flags["tlscert"]:
-        return functools.partial(Certificate, flags["tlscert"], flags["tlskey"])
+    if settings.tls_cert:
+        found = functools.partial(given, settings.tls_cert, settings.tls_key)
+        found().context()
+        return found
     covered = {"localhost", "127.0.0.1", "::1", *names, *_addresses(address)}
     return functools.partial(self_signed, settings.data_dir / "tls", frozenset(covered))
 
@@ -118,12 +144,8 @@ def _addresses(address: str) -> set[str]:
     return found
 
 
-def _words(gate: Gate | None, file: AccessFile, *, alone: bool) -> str:
-    if gate is None and not alone:
-        return "WARNING: whoever reaches this address may run programs here and read all jobs: --insecure-open"
-    if gate is not None and gate.closed:
-        return f"It answers those who are granted access in {file.path}"
-    return "Every user of this machine may use it; the first `gadus auth token create` changes that"
+def _is_alone(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
 
 
 def _address(ctx: click.Context, host: str) -> str:
