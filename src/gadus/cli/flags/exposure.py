@@ -49,9 +49,9 @@ class Exposure:
 
     def words(self) -> Iterator[str]:
         """What a person should know of it."""
-        if self.gate is None and not _is_alone(self.address):
+        if self.gate is None:
             yield "WARNING: whoever reaches this address may run programs here and read all jobs (--insecure-open)."
-        elif self.gate is not None and self.gate.closed:
+        elif self.gate.closed:
             yield "It answers only those who are granted access: see `gadus auth info`."
         else:
             yield "Every user of this machine may use it; the first `gadus auth token create` changes that."
