@@ -26,6 +26,7 @@ from .passwords import Checks
 HINT = "set GADUS_API_TOKEN to a token of this server; `gadus auth token create` on its machine makes one"
 OPEN_SESSION = Secret("open")
 """What a client gets that signs in where nobody needs to: it remembers no empty one."""
+CHALLENGE_SECONDS = 300.0
 _REMEMBERED_SECONDS = 60.0
 _MOST_REMEMBERED = 1000
 _USE_SECONDS = 3600.0
@@ -92,6 +93,12 @@ class Gate:
         """Whether clients sign in with a password and not with their key: exactly one way can be offered to them."""
         register = self.register
         return bool(register.users) and not register.keys
+
+    def challenges(self) -> tuple[str, str]:
+        """What clients have to sign at this time, and what they had to until a short time ago. Nobody can know the next one."""
+        window = int(self._clock() // CHALLENGE_SECONDS)
+        now, before = (hmac.new(self._known_by, f"{one}".encode(), hashlib.sha256).hexdigest() for one in (window, window - 1))
+        return now, before
 
     def session_of_key(self, key_id: str) -> Secret:
         """A session for the client that has proved to have the key with this id. Raises Unauthorized."""
