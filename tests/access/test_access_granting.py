@@ -97,6 +97,9 @@ def test_the_first_grant_closes_a_server_that_was_open(tmp_path: Path) -> None:
         text, _ = create_token(AccessFile.of(tmp_path / "data"), "first", ["read:job"], ["*"], None)
         assert server("GET", JOBS).status == 401
         assert server("GET", JOBS, Authorization=f"Bearer {text.reveal()}").status == 200
+        # Who removes the file does not open the server again.
+        AccessFile.of(tmp_path / "data").path.unlink()
+        assert server("GET", JOBS).status == 401
 
 
 def test_no_secret_stands_in_what_a_server_keeps_and_says(guarded: Guarded) -> None:
