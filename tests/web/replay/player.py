@@ -26,9 +26,9 @@ class Player:
     """
     One installation of the command: it keeps its token, and what it was told before.
 
-    A step is a request: `send`, with a `body`, gives the `status` (200) and the `answer` of that name. It is asked again `until`
-    it shows certain words, or in `pages` of so many items at most, each with the token of the one before. It `shows` values,
-    and `keeps` some for later steps. A `listen` is a WebSocket that gives these `frames`.
+    A step is a request: `send`, with a `body`, gives the `status` (200) and the `answer` of that name. It is asked again
+    `until` it shows certain words, or in `pages` of so many items at most, each with the token of the one before. It `shows`
+    values, and `keeps` some for later steps. A `listen` is a WebSocket that gives these `frames`.
     """
 
     def __init__(self, server: Running, recorded: Path) -> None:
