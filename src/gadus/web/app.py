@@ -17,7 +17,7 @@ from gadus.core.errors import GadusError
 from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
-from .auth import Auth, SignIn
+from .auth import Auth
 from .changes import Changes
 from .describing import Describing
 from .errors import told
@@ -28,6 +28,7 @@ from .legacy import Legacy
 from .logs import Logs
 from .parts import JobParts
 from .pins import Pins
+from .proving import Proving
 from .scoped import AnyScoped
 from .versions import Versions
 
@@ -50,7 +51,7 @@ def routes_of(rooms: Rooms) -> list[AnyScoped]:
     parts, agent = JobParts(rooms), Agent(rooms)
     answering = (
         *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
-        *(Fleet(rooms), agent, Auth(SignIn(agent.own_id)), Legacy(agent), Describing(lambda: routes)),
+        *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
     )
     routes = [route for one in answering for route in one.routes(PREFIX)]
     return routes
