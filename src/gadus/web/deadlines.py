@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import resource
 from asyncio import TimerHandle, Transport
 from enum import Enum
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0
 LARGEST_HEAD_BYTES = 64 << 10
-MOST_CONNECTIONS = 500
-"""Fewer than the files that a process may usually have open: one that cannot accept, nor open a file, is of no use."""
+MOST_CONNECTIONS = 10_000
+MOST_UNHEARD = 256
+"""So many may be in the middle of a request. With one more, the one that began first is closed: it is seldom honest."""
+_FILES_FOR_OTHERS = 500
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+_unheard: WeakKeyDictionary[ServerState, dict[Deadlines, None]] = WeakKeyDictionary()
+"""The connections of each server in the middle of a request, in the order of its beginning."""
+
+
+def most_connections() -> int:
+    """Fewer than the files that this process may have open: one that cannot accept, nor open a file, is of no use."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(MOST_CONNECTIONS, files - _FILES_FOR_OTHERS if files > 2 * _FILES_FOR_OTHERS else files // 2))
 
 
 class _Reads(Enum):
@@ -32,9 +48,14 @@ class Deadlines(HttpToolsProtocol):
     _limit: TimerHandle | None = None
     _head_bytes = 0
 
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self._most = most_connections()
+        self._unheard = _unheard.setdefault(self.server_state, {})
+
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > self._most:
             transport.abort()
             return
         self._begin(_Reads.HEAD, HEAD_SECONDS)
@@ -70,11 +91,15 @@ class Deadlines(HttpToolsProtocol):
         self._end()
         self._reads = reads
         self._limit = self.loop.call_later(seconds, self._too_slow)
+        self._unheard[self] = None
+        if len(self._unheard) > MOST_UNHEARD:
+            next(iter(self._unheard)).transport.abort()
 
     def _end(self) -> None:
         if self._limit is not None:
             self._limit.cancel()
         self._limit, self._reads, self._head_bytes = None, _Reads.NOTHING, 0
+        self._unheard.pop(self, None)
 
     def _too_slow(self) -> None:
         if not self.transport.is_closing():

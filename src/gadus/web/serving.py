@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +15,7 @@ from gadus.core.errors import Unavailable
 
 from .deadlines import Deadlines
 
+_FILES = 1 << 16
 CLOSING_SECONDS = 5
 """Requests that take longer are cut off at the end."""
 
@@ -58,6 +60,7 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
         proxy_headers=False,
         timeout_graceful_shutdown=CLOSING_SECONDS,
     )
+    _allow_many_files()
     server = _Server(config)
     running = asyncio.create_task(server.serve([listener]))
     try:
@@ -69,6 +72,14 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
         closing.set()
         server.should_exit = True
         await running
+
+
+def _allow_many_files() -> None:
+    """As many open files as this process may give itself, within reason: each follower of a log holds one connection."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Server(uvicorn.Server):
