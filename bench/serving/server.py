@@ -22,7 +22,7 @@ _JOBS = "/api/v1/orchestrator/jobs"
 _ENDED = ("Completed", "Failed", "Stopped")
 _LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 300.0
-_CONNECTIONS = 16
+_CONNECTIONS = 100
 
 
 def wasm_job(**fields: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import ipaddress
 import re
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
+from gadus.core.ids import new_uuid
 
 from .agent import Agent
 from .answering import SLASH, Rooms
@@ -55,7 +55,7 @@ class _Outside:
         # As it is in the request line: a slash that is written %2F belongs to a name.
         parts = scope["raw_path"].decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
-        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_uuid()
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gadus.core.errors import InvalidSpec
+from gadus.core.ids import new_uuid
 from gadus.core.job import Job
-from gadus.core.jobfile.decode import decode_job
+from gadus.core.jobfile.decode import decode_document
 from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
 from gadus.threads import finished
 
 from .answering import Rooms, answered, listed, route
-from .bodies import body_of
+from .bodies import Body, body_of
 from .clients import names_jobs
 from .parts import JobParts
 from .query import Query
@@ -28,6 +27,8 @@ from .wire import Document, job_document
 MOST_JOBS = 500
 """A longer page is cut here, and has a token for the rest."""
 _LONGEST_KEY = 255
+_SOON_READ_BYTES = 16 << 10
+"""A smaller job is read at once: to hand it to a thread would take longer."""
 _EMPTY: dict[str, tuple[Any, ...]] = {
     "id": ("", None),
     "state": ({}, {"StateType": "Undefined"}, {"StateType": ""}, None),
@@ -66,12 +67,17 @@ class Jobs:
         key = request.headers.get("idempotency-key", "") or body.text("IdempotencyToken")
         if len(key) > _LONGEST_KEY:
             raise InvalidSpec([f"IdempotencyToken: has {len(key)} characters, {_LONGEST_KEY} are allowed"])
-        text = json.dumps(_as_meant(body.mapping("Job")), ensure_ascii=False)
-        # In a thread: a large job takes longer to read than others should wait.
-        spec, warnings = await finished(decode_job, text, params_model=self._rooms.params_model, name="Job")
+        spec, warnings = await self._decoded(body)
         by_name = names_jobs(request) or "Force" in body
         job = await self._rooms.server.submit(spec, key=key, by_name=by_name, force=body.switch("Force"))
-        return answered(request, {"JobID": job.id, "EvaluationID": str(uuid4()), "Warnings": list(warnings) or None})
+        return answered(request, {"JobID": job.id, "EvaluationID": new_uuid(), "Warnings": list(warnings) or None})
+
+    async def _decoded(self, body: Body) -> tuple[JobSpec, tuple[str, ...]]:
+        job = _as_meant(body.mapping("Job"))
+        if body.size_bytes < _SOON_READ_BYTES:
+            return decode_document(job, params_model=self._rooms.params_model)
+        # In a thread: a large job takes longer to read than others should wait.
+        return await finished(decode_document, job, params_model=self._rooms.params_model)
 
     async def page(self, request: Request) -> Response:
         """Jobs by the time of their creation, oldest first unless ``reverse``."""
@@ -105,7 +111,7 @@ class Jobs:
         # What a Python client sends for no reason at all.
         reason = "" if reason == "None" else reason
         await self._rooms.server.stop(self._rooms.job_of(request), reason or "stopped by a request to the API")
-        return answered(request, {"EvaluationID": str(uuid4())})
+        return answered(request, {"EvaluationID": new_uuid()})
 
     async def rerun(self, request: Request) -> Response:
         """The job once more: as its version ``JobVersion``, or as the latest."""
@@ -113,7 +119,7 @@ class Jobs:
         job = await self._rooms.server.rerun(
             self._rooms.job_of(request), edition=body.number("JobVersion"), reason=body.text("Reason")
         )
-        answer = {"JobID": job.id, "JobVersion": job.edition, "EvaluationID": str(uuid4()), "Warnings": None}
+        answer = {"JobID": job.id, "JobVersion": job.edition, "EvaluationID": new_uuid(), "Warnings": None}
         return answered(request, answer)
 
     async def versions(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -48,7 +49,18 @@ def decode_job(text: str, *, params_model: ParamsModel, name: str = "job file") 
     Keys are taken in any case. What ``job describe`` prints is taken too: fields that only the store sets are dropped.
     Raises InvalidSpec with every problem, sorted by line.
     """
-    fields = _fields_of_job(document.parse(text, name), name)
+    return _decoded(document.parse(text, name), params_model, name)
+
+
+def decode_document(
+    data: Mapping[str, Any], *, params_model: ParamsModel, name: str = "Job"
+) -> tuple[JobSpec, tuple[str, ...]]:
+    """The same for a job that is plain data already, and has no lines."""
+    return _decoded(document.written(data), params_model, name)
+
+
+def _decoded(root: Written, params_model: ParamsModel, name: str) -> tuple[JobSpec, tuple[str, ...]]:
+    fields = _fields_of_job(root, name)
     legacy = [key for key in fields if key.lower() in _LEGACY]
     if legacy:
         raise invalid(
@@ -68,6 +80,10 @@ def decode_job(text: str, *, params_model: ParamsModel, name: str = "job file") 
 
 def decode_params(model: type[Model], params: Mapping[str, Any], where: str) -> Model:
     """The values of `params`, with keys in any case, as a `model`. Raises InvalidSpec that names the fields below `where`."""
+    if model.model_config.get("extra") == "forbid":
+        # Most have canonical names already, and no model takes others.
+        with suppress(ValidationError):
+            return model.model_validate(params)
     reader = _Reader(None)
     value = reader.validated(model, reader.read(model, document.written(params), where), where)
     if value is None or reader.problems:
