@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --override requirements/overrides.txt $(UPGRADE)
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --override requirements/overrides.in $(UPGRADE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: help demo test check bench bench-quick bench-server faults lock clean
