@@ -41,6 +41,7 @@ class Server:
     session: aiohttp.ClientSession
     process: subprocess.Popen[bytes]
     seconds_to_serve: float
+    url: str
 
     async def submit(self, job: dict[str, Any]) -> str:
         """The id of an accepted job."""
@@ -97,7 +98,7 @@ async def serving(data_dir: Path) -> AsyncIterator[Server]:
         url = json.loads(process.stdout.readline())["url"]
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
         async with aiohttp.ClientSession(url, connector=connector) as session:
-            server = Server(session, process, 0.0)
+            server = Server(session, process, 0.0, url)
             await server.running()
             server.seconds_to_serve = time.monotonic() - began
             yield server

@@ -16,13 +16,15 @@ BODY_SECONDS = 30.0
 LARGEST_HEAD_BYTES = 64 << 10
 MOST_CONNECTIONS = 10_000
 MOST_UNHEARD = 256
-"""So many may be in the middle of a request. With one more, the one that began first is closed: it is seldom honest."""
+"""With more in the middle of a request, those that began first are closed: they are seldom honest."""
+GRACE_SECONDS = 2.0
+"""But not before they had some time: many may be accepted before what they sent is read."""
 _FILES_FOR_OTHERS = 500
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-_unheard: WeakKeyDictionary[ServerState, dict[Deadlines, None]] = WeakKeyDictionary()
-"""The connections of each server in the middle of a request, in the order of its beginning."""
+_unheard: WeakKeyDictionary[ServerState, dict[Deadlines, float]] = WeakKeyDictionary()
+"""The connections of each server in the middle of a request, with the time of its beginning, the oldest first."""
 
 
 def most_connections() -> int:
@@ -91,9 +93,13 @@ class Deadlines(HttpToolsProtocol):
         self._end()
         self._reads = reads
         self._limit = self.loop.call_later(seconds, self._too_slow)
-        self._unheard[self] = None
-        if len(self._unheard) > MOST_UNHEARD:
-            next(iter(self._unheard)).transport.abort()
+        self._unheard[self] = self.loop.time()
+        while len(self._unheard) > MOST_UNHEARD:
+            oldest, began = next(iter(self._unheard.items()))
+            if began > self.loop.time() - GRACE_SECONDS:
+                break
+            del self._unheard[oldest]
+            oldest.transport.abort()
 
     def _end(self) -> None:
         if self._limit is not None:
