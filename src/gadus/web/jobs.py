@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gadus.core.errors import InvalidSpec
 from gadus.core.ids import new_uuid
@@ -17,11 +16,13 @@ from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
 from gadus.threads import finished
 
-from .answering import Rooms, answered, listed, route
+from .answering import Rooms, answered, asked_namespaces, listed, route
 from .bodies import Body, body_of
 from .clients import names_jobs
 from .parts import JobParts
+from .pins import pin_document
 from .query import Query
+from .scoped import ScopedRoute, permit
 from .wire import Document, job_document
 
 MOST_JOBS = 500
@@ -46,14 +47,14 @@ class Jobs:
         self._rooms = rooms
         self._parts = parts
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         jobs, job = f"{prefix}/orchestrator/jobs", f"{prefix}/orchestrator/jobs/{{job}}"
         return [
-            route(jobs, GET=self.page, PUT=self.submit, POST=self.submit),
-            route(job, GET=self.describe, DELETE=self.stop),
-            route(f"{job}/rerun", PUT=self.rerun),
-            route(f"{job}/versions", GET=self.versions),
-            route(f"{job}/why", GET=self.why),
+            route(jobs, scope="job", GET=self.page, PUT=self.submit, POST=self.submit),
+            route(job, scope="job", GET=self.describe, DELETE=self.stop),
+            route(f"{job}/rerun", scope="job", PUT=self.rerun),
+            route(f"{job}/versions", scope="job", GET=self.versions),
+            route(f"{job}/why", scope="job", GET=self.why),
         ]
 
     async def submit(self, request: Request) -> Response:
@@ -68,6 +69,7 @@ class Jobs:
         if len(key) > _LONGEST_KEY:
             raise InvalidSpec([f"IdempotencyToken: has {len(key)} characters, {_LONGEST_KEY} are allowed"])
         spec, warnings = await self._decoded(body)
+        permit(request, "write:job", spec.namespace)
         by_name = names_jobs(request) or "Force" in body
         job = await self._rooms.server.submit(spec, key=key, by_name=by_name, force=body.switch("Force"))
         return answered(request, {"JobID": job.id, "EvaluationID": new_uuid(), "Warnings": list(warnings) or None})
@@ -84,12 +86,11 @@ class Jobs:
         query = Query(request)
         if query.text("order_by") == "modified_at":
             raise InvalidSpec(["order_by: jobs are listed by created_at; modified_at is not offered"])
-        namespace = query.text("namespace")
         jobs, token = self._rooms.service.page(
             limit=min(query.number("limit") or MOST_JOBS, MOST_JOBS),
             after=query.text("next_token"),
             newest_first=query.switch("reverse"),
-            namespace="" if namespace == "*" else namespace,
+            namespaces=asked_namespaces(request),
             labels=parse_constraints(",".join(query.all("labels"))),
         )
         return listed(request, [job_document(job) for job in jobs], token=token)
@@ -102,6 +103,8 @@ class Jobs:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
         if "executions" in included:
             document["Executions"] = {"NextToken": "", "Items": await self._parts.executions_of(request, job)}
+        if "manifests" in included:
+            document["Manifests"] = [pin_document(pin) for pin in job.pins]
         return answered(request, document)
 
     async def stop(self, request: Request) -> Response:

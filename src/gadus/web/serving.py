@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,9 +12,9 @@ from starlette.types import ASGIApp
 
 from gadus.core.errors import Unavailable
 
-from .deadlines import Deadlines
+from .deadlines import Deadlines, allow_many_files
+from .sockets import LARGEST_MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Sockets
 
-_FILES = 1 << 16
 CLOSING_SECONDS = 5
 """Requests that take longer are cut off at the end."""
 
@@ -49,10 +48,15 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
     At its end nothing new is accepted, `closing` is set for those that would go on for ever, and what was begun is answered
     within a few seconds or cut off.
     """
+    allow_many_files()
     config = uvicorn.Config(
         app,
         http=Deadlines,
-        ws="none",
+        ws=Sockets,
+        ws_max_size=LARGEST_MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        ws_per_message_deflate=False,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -60,7 +64,6 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
         proxy_headers=False,
         timeout_graceful_shutdown=CLOSING_SECONDS,
     )
-    _allow_many_files()
     server = _Server(config)
     running = asyncio.create_task(server.serve([listener]))
     try:
@@ -72,14 +75,6 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
         closing.set()
         server.should_exit = True
         await running
-
-
-def _allow_many_files() -> None:
-    """As many open files as this process may give itself, within reason: each follower of a log holds one connection."""
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
-    if now != resource.RLIM_INFINITY and now < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Server(uvicorn.Server):
