@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gadus.config import settings_from
+from gadus.core.errors import NotFound
+from gadus.orchestrator.store import Store
 from gadus.wiring import store_of
 
 from .server import Server, serving, wasm_job
@@ -77,11 +79,9 @@ async def measure(data_dir: Path, *, rate: int, seconds: float) -> list[tuple[st
     ]
 
 
-def _is_there(store: object, job_id: str) -> bool:
-    from gadus.core.errors import NotFound  # noqa: PLC0415 - only here
-
+def _is_there(store: Store, job_id: str) -> bool:
     try:
-        store.get(job_id)  # type: ignore[attr-defined] # a store of jobs
+        store.get(job_id)
     except NotFound:
         return False
     return True

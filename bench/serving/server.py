@@ -63,6 +63,11 @@ class Server:
             await asyncio.sleep(_LOOK_SECONDS)
         raise RuntimeError(f"job {job_id} did not end in {_PATIENCE_SECONDS:.0f} s")
 
+    async def seconds_of(self, job_id: str) -> float:
+        """From when a job that has ended was accepted to its last change."""
+        job = (await self._get(f"{_JOBS}/{job_id}"))["Job"]
+        return float(job["ModifyTime"] - job["CreateTime"]) / 1e9
+
     async def running(self) -> tuple[int, int]:
         """How many executions run, and how many wait."""
         told = await self._get("/healthz")
