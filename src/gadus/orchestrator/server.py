@@ -152,14 +152,11 @@ class Server:
                 self._loop.let_go(execution_id)
 
     async def _look_for_changes(self) -> None:
-        own = self._loop.appended
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 changed, latest = self._store.changes(self._seen)
-                others, own = latest - self._seen - (self._loop.appended - own), self._loop.appended
-                # Only what this process did itself: nothing to learn.
-                for _, job_id in changed if others else ():
+                for job_id in self._loop.own.left_of(changed):
                     await self._loop.changed_elsewhere(job_id)
             except StorageUnavailable:
                 continue
