@@ -17,12 +17,20 @@ from gadus.core.ids import new_uuid
 from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
+from .auth import Auth
+from .changes import Changes
+from .describing import Describing
 from .errors import told
+from .fleet import Fleet
 from .guard import Guard
 from .jobs import Jobs
+from .legacy import Legacy
 from .logs import Logs
 from .parts import JobParts
 from .pins import Pins
+from .proving import Proving
+from .scoped import AnyScoped
+from .versions import Versions
 
 PREFIX = "/api/v1"
 _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
@@ -30,14 +38,23 @@ _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
-    parts = JobParts(rooms)
-    answering = (Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms), Agent(rooms))
+    routes = routes_of(rooms)
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
-    routes = [route for one in answering for route in one.routes(PREFIX)]
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A job may be named anything: to send a client elsewhere for a slash would be a guess.
     app.router.redirect_slashes = False
-    return _Outside(Guard(app, routes, rooms.gate, rooms.hosts))
+    return _Outside(Guard(Versions(app), routes, rooms.gate, rooms.hosts))
+
+
+def routes_of(rooms: Rooms) -> list[AnyScoped]:
+    """Every route."""
+    parts, agent = JobParts(rooms), Agent(rooms)
+    answering = (
+        *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
+        *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
+    )
+    routes = [route for one in answering for route in one.routes(PREFIX)]
+    return routes
 
 
 class _Outside:
