@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
+from gadus.core.ids import new_uuid
 
 from .agent import Agent
 from .answering import SLASH, Rooms
@@ -72,7 +72,7 @@ class _Outside:
         # As it is in the request line: a slash that is written %2F belongs to a name.
         parts = scope["raw_path"].decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
-        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_uuid()
 
         async def send_marked(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
