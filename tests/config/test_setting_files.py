@@ -6,6 +6,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from gadus.config.files import read_file
 from gadus.config.keys import BY_NAME, KEYS
 from gadus.config.writing import file_of, set_value
 from gadus.core.errors import InvalidSpec, StorageUnavailable
+from gadus.core.problem import PROBLEMS_SHOWN
 
 WITH_COMMENTS = """\
 # of this machine
@@ -74,8 +76,13 @@ def test_all_mistakes_of_all_places_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_file_that_repeats_itself_without_end_is_left(tmp_path: Path) -> None:
-    rows = ["a0: &a0 {x: 1}"] + [f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}" for n in range(1, 11)]
-    assert "nested too deeply" in refused(tmp_path / "c.yaml", "\n".join([*rows, "b: {c: {d: *a10}}"])).message
+    for last, told in (("{}", "has more than 10000 values"), ("1", "a0.x is not a setting")):
+        rows = [f"a0: &a0 {{x: {last}}}"]
+        for number in range(1, 10):
+            rows.append(f"a{number}: &a{number} {{{', '.join(f'k{key}: *a{number - 1}' for key in range(20))}}}")
+        error = refused(tmp_path / "c.yaml", "\n".join(rows))
+        assert told in error.message
+        assert len(error.problems) <= PROBLEMS_SHOWN
     assert "is larger than" in refused(tmp_path / "c.yaml", "# " + "x" * 2**20).message
 
 
@@ -134,6 +141,7 @@ def test_a_file_that_is_wrong_already_is_not_touched(tmp_path: Path) -> None:
         set_value(path / "below", BY_NAME["name"], "b")
 
 
+@hypothesis.settings(max_examples=40)
 @given(st.data())
 def test_what_is_set_is_read_again_and_nothing_else_changes(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as directory:
