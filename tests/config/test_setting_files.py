@@ -78,8 +78,7 @@ def test_all_mistakes_of_all_places_are_told_at_once(tmp_path: Path) -> None:
 def test_a_file_that_repeats_itself_without_end_is_left(tmp_path: Path) -> None:
     for last, told in (("{}", "has more than 10000 values"), ("1", "a0.x is not a setting")):
         rows = [f"a0: &a0 {{x: {last}}}"]
-        for number in range(1, 10):
-            rows.append(f"a{number}: &a{number} {{{', '.join(f'k{key}: *a{number - 1}' for key in range(20))}}}")
+        rows += [f"a{n}: &a{n} {{{', '.join(f'k{key}: *a{n - 1}' for key in range(20))}}}" for n in range(1, 10)]
         error = refused(tmp_path / "c.yaml", "\n".join(rows))
         assert told in error.message
         assert len(error.problems) <= PROBLEMS_SHOWN
