@@ -53,7 +53,7 @@ def test_server_says_where_it_listens_and_ends_by_a_signal(cli: Cli, number):
     process.send_signal(number)
     code, out, err = ended(process)
     assert (code, out) == (0, b"")
-    first, last = err.splitlines()
+    first, *_, last = err.splitlines()
     assert said["url"] in first
     assert last == "Stopped."
     assert not (cli.data_dir / "server.json").exists()
