@@ -28,6 +28,7 @@ from gadus.core.partition import InputParams
 from gadus.core.plan import Placing, Plan
 from gadus.core.spec import InputSource, JobSpec, SpecConfig
 from gadus.manifests import Manifests
+from gadus.orchestrator.background import Background
 from gadus.orchestrator.following import Unwatched
 from gadus.orchestrator.server import Server
 from gadus.orchestrator.service import Service
@@ -60,22 +61,24 @@ def open_service(settings: Settings) -> Iterator[Service]:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service]]:
-    """A server that drives the jobs of this data directory while the block lasts, and the service for its readers."""
+async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service, Background]]:
+    """
+    A server that drives the jobs of this data directory while the block lasts, and the service for its readers.
+
+    The background fails with what is wrong with the driving itself, if something is.
+    """
     parts = Parts(settings)
     command = (sys.executable, "-P", "-m", "gadus.nursery", str(settings.data_dir))
     with closing(Nursery(command)) as nursery, store_of(settings) as store:
         backend = local.Backend(parts.nodes, settings.shims_dir, nursery, parts.clean_up, parts.forget_job)
         with Writer(store) as writer:
-            server = Server(store, writer, backend, parts.needs_of, parts.needs_from, parts.refusal, parts.checked, Unwatched())
             parts.forget_jobs_that_are_over(store)
-            async with server.running():
-                cleaning = asyncio.create_task(parts.clean_up_later())
-                cleaning.add_done_callback(server.report)
-                try:
-                    yield server, _service(settings, parts, store)
-                finally:
-                    cleaning.cancel()
+            async with Background() as background:
+                asked = parts.needs_of, parts.needs_from, parts.refusal, parts.checked
+                server = Server(store, writer, backend, *asked, Unwatched(), background)
+                server.start()
+                background.start(parts.clean_up_later())
+                yield server, _service(settings, parts, store), background
 
 
 def store_of(settings: Settings) -> Store:

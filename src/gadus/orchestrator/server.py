@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from gadus.contracts import Backend
@@ -15,6 +14,7 @@ from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
 
+from .background import Background
 from .following import Watcher
 from .loop import Loop
 from .placing import NeedsOf, Placing, Refusal
@@ -40,27 +40,23 @@ class Server:
         refusal: Refusal,
         check: Check,
         watcher: Watcher,
+        background: Background,
     ) -> None:
         """`needs_from` reads the needs that the store has as text."""
         self._store = store
         self._backend = backend
         self._check = check
         self._needs_from = needs_from
-        self._placing = Placing(backend, needs_of, refusal)
-        self._loop = Loop(store, writer, backend, self._placing, watcher)
+        self._background = background
+        self._placing = Placing(backend, needs_of, refusal, background)
+        self._loop = Loop(store, writer, backend, self._placing, watcher, background)
         self._seen = 0
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Drives the jobs while the block lasts. At its end executions run on: the next server finds them again."""
-        async with self._loop.running():
-            await self._take_up()
-            looking = asyncio.create_task(self._look_for_changes())
-            looking.add_done_callback(self._loop.report)
-            try:
-                yield
-            finally:
-                looking.cancel()
+    def start(self) -> None:
+        """Drive the jobs as long as there is the background. Then executions run on: the next server finds them again."""
+        self._loop.start()
+        self._take_up()
+        self._background.start(self._look_for_changes())
 
     async def submit(self, spec: JobSpec, *, key: str = "", by_name: bool = False, force: bool = False) -> Job:
         """
@@ -119,15 +115,6 @@ class Server:
         return self._placing.nodes()
 
     @property
-    def failure(self) -> asyncio.Future[None]:
-        """Fails with what is wrong with the driving of jobs itself, if something is."""
-        return self._loop.failure
-
-    def report(self, task: asyncio.Task[None]) -> None:
-        """See `Loop.report`."""
-        self._loop.report(task)
-
-    @property
     def follows(self) -> int:
         """How many executions run."""
         return self._loop.follows
@@ -140,7 +127,7 @@ class Server:
             )
         return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec))
 
-    async def _take_up(self) -> None:
+    def _take_up(self) -> None:
         _, self._seen = self._store.changes(0, limit=0)
         known = set()
         for job in self._store.unfinished():

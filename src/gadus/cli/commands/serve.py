@@ -17,7 +17,7 @@ from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say
 from gadus.cli.show.text import count_of
 from gadus.config import Settings
-from gadus.orchestrator.server import Server
+from gadus.orchestrator.background import Background
 from gadus.web.answering import Rooms
 from gadus.web.app import application
 from gadus.web.occupied import announce, occupied
@@ -51,7 +51,7 @@ def serve(ctx: click.Context, /, host: str, port: int, *, as_json: bool) -> None
 
 async def _serve(settings: Settings, listener: Any, where: Path, *, as_json: bool) -> None:
     ended = _signals()
-    async with open_server(settings) as (server, service):
+    async with open_server(settings) as (server, service, background):
         rooms = Rooms(server, service, settings, params_model)
         url = url_of(listener)
         async with served(application(rooms), listener, rooms.closing):
@@ -63,19 +63,19 @@ async def _serve(settings: Settings, listener: Any, where: Path, *, as_json: boo
                         {"url": url, "host": listener.getsockname()[0], "port": listener.getsockname()[1], "pid": os.getpid()}
                     )
                 )
-            await _until(ended, server)
+            await _until(ended, background)
         runs = server.follows
     say(_last_words(runs))
 
 
-async def _until(ended: asyncio.Event, server: Server) -> None:
+async def _until(ended: asyncio.Event, background: Background) -> None:
     """Wait for a signal; raises what is wrong with the driving of jobs itself."""
     waiting = asyncio.ensure_future(ended.wait())
-    both: tuple[asyncio.Future[Any], ...] = (waiting, server.failure)
+    both: tuple[asyncio.Future[Any], ...] = (waiting, background.failure)
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if server.failure.done():
-        server.failure.result()
+    if background.failure.done():
+        background.failure.result()
 
 
 def _signals() -> asyncio.Event:
