@@ -9,12 +9,13 @@ from uuid import uuid4
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
-from gadus.core.errors import Conflict, NotFound, StorageUnavailable
+from gadus.core.errors import Conflict, StorageUnavailable
 from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
 
 from .background import Background
+from .editions import edition_of, editions_of
 from .following import Watcher
 from .loop import Loop
 from .placing import NeedsOf, Placing, Refusal
@@ -87,15 +88,12 @@ class Server:
 
     async def rerun(self, job: Job, *, edition: int = 0, reason: str = "") -> Job:
         """The job once more, as its next edition: with the spec of the given one, or of the latest. Raises NotFound."""
-        spec = self.editions(job).get(edition or job.edition)
-        if spec is None:
-            raise NotFound(f"job {job.id} has no version {edition}", hint=f"its versions are 1 to {job.edition}")
+        spec = edition_of(job, self.editions(job), edition)
         return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, reason=reason))
 
     def editions(self, job: Job) -> dict[int, JobSpec]:
         """Every spec that the job had, by its number."""
-        specs = [event.spec for _, event in self._store.events(job.id) if isinstance(event, Submitted | Renewed)]
-        return dict(enumerate(specs, 1))
+        return editions_of(self._store.events(job.id))
 
     def job(self, job_id: str) -> Job:
         """The job as it is now. Raises NotFound."""

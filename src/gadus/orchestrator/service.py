@@ -11,15 +11,16 @@ from uuid import uuid4
 from gadus.config import Settings
 from gadus.contracts import Backend
 from gadus.core.errors import Conflict, InvalidSpec, NotFound
-from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, State, StopRequested, Submitted
+from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, Renewed, State, StopRequested, Submitted
 from gadus.core.lifecycle import decide
 from gadus.core.manifest import Item
-from gadus.core.placement import reasons_against, unmet
+from gadus.core.placement import Node, reasons_against, unmet
 from gadus.core.plan import Placing, Plan
 from gadus.core.spec import Constraint, JobSpec
 from gadus.manifests import Manifests
 
 from .driver import drive
+from .editions import edition_of, editions_of
 from .following import Watcher
 from .placing import NeedsOf
 from .store import Store
@@ -105,7 +106,7 @@ class Service:
                 raise Conflict(f"job {job_id} is being run by another process", hint=f"gadus job logs --follow {job_id}")
             if job.spec.count == 0 and job.state.final:
                 return job
-            if job.executions or job.state.final:
+            if job.state.final or any(one.edition == job.edition for one in job.executions):
                 raise Conflict(f"job {job_id} has already begun; it is {job.state.value}", hint="submit it again")
             return await drive(self._store, self._backend, self._needs_of, job, watcher)
 
@@ -161,6 +162,30 @@ class Service:
             # It goes on while this is asked: what has happened comes first.
             job = self._store.get(job.id)
         raise Conflict(f"job {job.id} changes too quickly to be stopped", hint="try again")
+
+    def renew(self, job: Job, edition: int, reason: str) -> Job:
+        """
+        The job once more, as its next edition: with the spec of the given one, or of the latest for 0.
+
+        Raises NotFound for an edition that there is not, Conflict when somebody else changes the job at the same time.
+        """
+        return self._remember(job, Renewed(at=time.time(), spec=edition_of(job, self.editions(job), edition), reason=reason))
+
+    def editions(self, job: Job) -> dict[int, JobSpec]:
+        """Every spec that the job had, by its number."""
+        return editions_of(self._store.events(job.id))
+
+    def nodes(self) -> Sequence[Node]:
+        """The nodes that jobs run on."""
+        return self._backend.nodes()
+
+    def reasons_against(self, spec: JobSpec) -> list[str]:
+        """Every reason against every node, when no node is left for the job."""
+        return _placeless(self._placing(spec))
+
+    def running(self) -> int:
+        """How many executions of unfinished jobs live."""
+        return sum(len(job.live) for job in self._store.unfinished())
 
     def results(self, job: Job, execution: Execution) -> Path:
         """The directory with what an ended execution left: stdout, stderr, exitCode, receipt.json, result paths."""

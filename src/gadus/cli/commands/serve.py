@@ -17,12 +17,13 @@ from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say
 from gadus.cli.show.text import count_of
 from gadus.config import Settings
+from gadus.eventloop import new_event_loop
 from gadus.orchestrator.background import Background
 from gadus.web.answering import Rooms
 from gadus.web.app import application
 from gadus.web.occupied import announce, occupied
 from gadus.web.serving import listening, served, url_of
-from gadus.wiring import new_event_loop, open_server, params_model
+from gadus.wiring import open_server, params_model
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
