@@ -12,6 +12,9 @@ The environment as settings.
     GADUS_PROBE_EXEC, GADUS_PROBE_HTTP         a command or a URL that is asked for each job
     GADUS_{STAGING,PREPARING}_TIMEOUT          "90s", "30m", "1h30m"; 0 for none
     GADUS_LOG_LIMIT                            a size
+    GADUS_LOG_LEVEL, LOG_LEVEL                 debug, info, warning or error
+    GADUS_LOG_MODE                             default or json
+    GADUS_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT               where traces go
 """
 
 from __future__ import annotations
@@ -27,8 +30,20 @@ from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped, nearest
 from gadus.core.units import parse_bytes, parse_cores
 
-from .settings import CAPACITY, JOB_DEFAULTS, LOG_LIMIT_BYTES, Phases, Policy, Settings
-from .values import cache_limit, duration, is_local, labels, log_limit, names, truth, web_address
+from .settings import CAPACITY, JOB_DEFAULTS, LOG_LIMIT_BYTES, Phases, Policy, Settings, Watch
+from .values import (
+    LOG_LEVELS,
+    cache_limit,
+    duration,
+    is_local,
+    labels,
+    log_level,
+    log_limit,
+    log_mode,
+    names,
+    truth,
+    web_address,
+)
 
 Value = TypeVar("Value")
 
@@ -64,6 +79,7 @@ def settings_from(environment: Mapping[str, str] | None = None, *, data_dir: str
         ),
         log_limit_bytes=read("LOG_LIMIT", LOG_LIMIT_BYTES, log_limit),
         store=read("STORE", "", str),
+        watch=_watch(read, environment),
     )
     read.end()
     return settings
@@ -130,6 +146,16 @@ def _data_dir(environment: Mapping[str, str], by_flag: str) -> Path:
         home = environment.get("XDG_DATA_HOME", "") or str(Path("~/.local/share").expanduser())
         chosen = str(Path(home) / "gadus")
     return Path(chosen).absolute()
+
+
+def _watch(read: _Reading, environment: Mapping[str, str]) -> Watch:
+    # Without our prefix it may be meant for others, with words of theirs.
+    level = environment.get("LOG_LEVEL", "").lower()
+    return Watch(
+        log_level=read("LOG_LEVEL", level if level in LOG_LEVELS else Watch().log_level, log_level),
+        log_mode=read("LOG_MODE", Watch().log_mode, log_mode),
+        otlp_endpoint=read("OTLP_ENDPOINT", environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""), web_address),
+    )
 
 
 def _policy(read: _Reading) -> Policy:

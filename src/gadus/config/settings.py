@@ -64,6 +64,15 @@ class Phases:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What a server tells of itself: which lines, in which form, and where traces go; nowhere when `otlp_endpoint` is empty."""
+
+    log_level: str = "info"
+    log_mode: str = "default"
+    otlp_endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """
     What a person may set, by flag or environment.
@@ -86,6 +95,7 @@ class Settings:
     phases: Phases = Phases()
     log_limit_bytes: int = LOG_LIMIT_BYTES
     store: str = ""
+    watch: Watch = Watch()
 
     @property
     def cache_dir(self) -> Path:

@@ -12,6 +12,8 @@ from gadus.core.units import parse_bytes
 from .settings import PERCENT
 
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s?)?")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_MODES = ("default", "json")
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -50,6 +52,20 @@ def log_limit(text: str) -> int:
     if not size_bytes:
         raise ValueError("nothing of what a program says would be kept: write a size, e.g. 64MiB")
     return size_bytes
+
+
+def log_level(text: str) -> str:
+    """How much is told."""
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError(f"{clipped(text)!r} is not one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+def log_mode(text: str) -> str:
+    """In which form."""
+    if text.lower() not in LOG_MODES:
+        raise ValueError(f"{clipped(text)!r} is neither {' nor '.join(LOG_MODES)}")
+    return text.lower()
 
 
 def truth(text: str) -> bool:

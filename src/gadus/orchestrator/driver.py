@@ -11,7 +11,7 @@ from gadus.core.errors import Conflict, StorageUnavailable
 from gadus.core.job import Ended, Execution, Job, Outcome, StopRequested
 
 from .background import Background
-from .following import Watcher, defect_of, first_of
+from .following import Unwatched, Watcher, defect_of, first_of
 from .loop import Loop
 from .placing import NeedsOf, Placing
 from .store import Store, Writer
@@ -51,7 +51,7 @@ async def drive(store: Store, backend: Backend, needs_of: NeedsOf, job: Job, wat
         return loop.job(job.id)
 
 
-class _Ended:
+class _Ended(Unwatched):
     """Passes everything on, and notices the end. A watcher that breaks is asked no more."""
 
     def __init__(self, watcher: Watcher) -> None:

@@ -78,7 +78,7 @@ class Loop:
         await self._writer.append(None, job, event, key=key)
         self.appended += 1
         self._now_is(job)
-        self._watcher.changed(job)
+        self._told(None, job, event)
         self._act(job, actions)
         return job
 
@@ -99,7 +99,7 @@ class Loop:
                     continue
                 self.appended += len(events)
                 self._now_is(job)
-                self._watcher.changed(job)
+                self._told(before, job, *events)
                 self._act(job, actions)
                 if _over(job) and not _over(before):
                     self._background.start(self._backend.over(job_id))
@@ -237,6 +237,10 @@ class Loop:
         self._now_is(job)
         self._watcher.changed(job)
         self._act(job, resume(job))
+
+    def _told(self, before: Job | None, job: Job, *events: Event) -> None:
+        self._watcher.changed(job)
+        self._watcher.happened(before, job, events)
 
     def _now_is(self, job: Job) -> None:
         self._held.put(job)

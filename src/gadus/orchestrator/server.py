@@ -13,6 +13,7 @@ from gadus.core.errors import Conflict, StorageUnavailable
 from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
+from gadus.watch.context import traceparent
 
 from .background import Background
 from .editions import edition_of, editions_of
@@ -71,7 +72,7 @@ class Server:
             return self._loop.job(known)
         if by_name and spec.name and (job := self._store.latest_named(spec.namespace, spec.name)):
             return await self._update(self._loop.job(job.id), spec, force=force)
-        event = Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec)
+        event = Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec, trace=traceparent.get())
         try:
             return await self._loop.submitted(event, key)
         except Conflict:
@@ -89,7 +90,7 @@ class Server:
     async def rerun(self, job: Job, *, edition: int = 0, reason: str = "") -> Job:
         """The job once more, as its next edition: with the spec of the given one, or of the latest. Raises NotFound."""
         spec = edition_of(job, self.editions(job), edition)
-        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, reason=reason))
+        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, reason=reason, trace=traceparent.get()))
 
     def editions(self, job: Job) -> dict[int, JobSpec]:
         """Every spec that the job had, by its number."""
@@ -123,7 +124,7 @@ class Server:
                 f"no changes detected for new job spec. Job Name: '{job.spec.name}', Job Id: '{job.id}'",
                 hint="use --force to run it again as it is",
             )
-        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec))
+        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, trace=traceparent.get()))
 
     def _take_up(self) -> None:
         _, self._seen = self._store.changes(0, limit=0)

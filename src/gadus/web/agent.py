@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gadus.core.errors import Conflict, NotFound
@@ -38,27 +38,12 @@ class Agent:
 
     def routes(self, prefix: str) -> list[Route]:
         return [
-            route("/livez", GET=self.lives),
-            route("/healthz", GET=self.healthy),
-            route(f"{prefix}/livez", GET=self.lives),
-            route(f"{prefix}/healthz", GET=self.healthy),
             route(f"{prefix}/agent/alive", GET=self.alive),
             route(f"{prefix}/agent/version", GET=self.version),
             route(f"{prefix}/agent/node", GET=self.own_node),
             route(f"{prefix}/orchestrator/nodes", GET=self.nodes),
             route(f"{prefix}/orchestrator/nodes/{{node}}", GET=self.node),
         ]
-
-    async def lives(self, request: Request) -> Response:
-        """Whether the process answers at all."""
-        del request
-        return PlainTextResponse("OK")
-
-    async def healthy(self, request: Request) -> Response:
-        """Whether the store can be read, and how much runs and waits. Raises StorageUnavailable."""
-        self._rooms.service.page(limit=1)
-        server = self._rooms.server
-        return answered(request, {"Status": "OK", "Running": server.follows, "Waiting": server.waiting})
 
     async def alive(self, request: Request) -> Response:
         return answered(request, {"Status": "OK"})

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +21,9 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
+
+if TYPE_CHECKING:
+    from gadus.watch.metrics import Metrics
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -70,15 +73,50 @@ class Driving(Protocol):
         ...
 
 
+class Ready(Protocol):
+    """Who knows whether jobs can be taken."""
+
+    async def trouble(self) -> str:
+        """What is in the way of new jobs; empty when nothing is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What a server tells of itself; `dropped` is how many lines of its log nobody took."""
+
+    metrics: Metrics
+    ready: Ready
+    dropped: Callable[[], int]
+
+
+class Present:
+    """How many are in the block now."""
+
+    number = 0
+
+    def __enter__(self) -> None:
+        self.number += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.number -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The parts of a running server that routes speak to. `closing` is set when it is about to end."""
+    """
+    The parts of a running server that routes speak to.
+
+    `closing` is set when it is about to end; `watching` is None where there is no server, and nobody to look after it.
+    """
 
     server: Driving
     service: Service
     settings: Settings
     params_model: ParamsModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    watching: Watching | None = None
+    log_readers: Present = field(default_factory=Present)
 
     def job_of(self, request: Request) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
@@ -90,6 +128,7 @@ def route(path: str, *, name: str = "", **answering: Answering) -> Route:
     """One path, and who answers which method: ``route(path, GET=show, DELETE=stop)``."""
 
     async def answer(request: Request) -> Response:
+        request.scope["gadus.route"] = path
         # HEAD is a GET of which only the head is sent.
         return await answering[request.method if request.method in answering else "GET"](request)
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
+from gadus.watch.context import request_id, traceparent, traceparent_in
 
 from .agent import Agent
 from .answering import SLASH, Rooms
@@ -22,6 +23,7 @@ from .archive import Archives
 from .errors import answer, told
 from .jobs import Jobs
 from .logs import Logs
+from .metrics import Health
 from .parts import JobParts
 
 PREFIX = "/api/v1"
@@ -31,7 +33,7 @@ _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
     parts = JobParts(rooms)
-    answering = (Jobs(rooms, parts), parts, Archives(rooms), Logs(rooms), Agent(rooms))
+    answering = (Jobs(rooms, parts), parts, Archives(rooms), Logs(rooms), Agent(rooms), Health(rooms))
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
     routes = [route for one in answering for route in one.routes(PREFIX)]
     app = Starlette(routes=routes, exception_handlers=handlers)
@@ -56,6 +58,8 @@ class _Outside:
         parts = scope["raw_path"].decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
         scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        request_id.set(scope["gadus.request_id"])
+        traceparent.set(traceparent_in(headers.get("traceparent", "")))
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -44,12 +44,15 @@ class Logs:
         job = self._rooms.job_of(request)
         if not job.chosen(wanted) and not follow:
             raise NotFound(f"no executions found for job {job.id}", hint="wait for them with follow=true")
+        request.scope["gadus.follows"] = follow
         text = self._text(job, wanted, follow=follow)
         return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=_HEADERS)
 
     async def _text(self, job: Job, wanted: str, *, follow: bool) -> AsyncIterator[bytes]:
         streams: dict[tuple[str, Stream], _Lines] = {}
         with ExitStack() as files:
+            if follow:
+                files.enter_context(self._rooms.log_readers)
             while True:
                 # Looked at before reading: what was written until then is sent in this round.
                 ended = (job.state.final and not job.live) or not follow or self._rooms.closing.is_set()

@@ -1,0 +1,96 @@
+"""A record of the log as one line: for people, or as a JSON object. Nothing that others wrote can begin a line of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from .context import request_id
+
+LONGEST_TEXT = 2000
+"""So much of a message or of a field is kept."""
+LONGEST_TRACEBACK = 20_000
+
+_LOG = logging.getLogger("gadus")
+_FIELDS = "gadus_fields"
+
+
+def note(event: str, level: int = logging.INFO, **fields: Any) -> None:
+    """One line of the server's log: what happened, and to what. Fields that are empty are left out."""
+    if _LOG.isEnabledFor(level):
+        _LOG.log(level, "%s", event, extra={_FIELDS: fields})
+
+
+class Json(logging.Formatter):
+    """One JSON object a line, in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        told = {"time": _time_of(record), "level": record.levelname.lower(), "event": _clipped(record.getMessage())}
+        told |= {name: _value(value) for name, value in _fields(record).items() if value not in ("", None)}
+        if trouble := _trouble(record):
+            told["traceback"] = trouble
+        return json.dumps(told, default=str)
+
+
+class People(logging.Formatter):
+    """``2026-05-01T13:37:00.123Z info  job completed  job=j-… seconds=1.5``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        fields = (f"{name}={_quoted(value)}" for name, value in _fields(record).items() if value not in ("", None))
+        level = record.levelname.lower()
+        line = " ".join((_time_of(record), f"{level:<7}", _safe(_clipped(record.getMessage())), *fields))
+        trouble = "".join(f"\n    {_safe(part)}" for part in _trouble(record).split("\n") if part)
+        return line + trouble
+
+
+def formatter(mode: str) -> logging.Formatter:
+    """How lines look in this mode: json, or default."""
+    return Json() if mode == "json" else People()
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: Mapping[str, Any] = getattr(record, _FIELDS, {})
+    asked = {"request_id": request_id.get()} if record.name == _LOG.name else {"logger": record.name}
+    return {**fields, **asked}
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{seconds}.{int(record.msecs):03d}Z"
+
+
+def _trouble(record: logging.LogRecord) -> str:
+    if not record.exc_info or record.exc_info[1] is None:
+        return ""
+    text = "".join(traceback.format_exception(record.exc_info[1]))
+    # Its end says what happened.
+    return text if len(text) <= LONGEST_TRACEBACK else f"…{text[-LONGEST_TRACEBACK:]}"
+
+
+def _value(value: Any) -> Any:
+    return _clipped(value) if isinstance(value, str) else value
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
+def _quoted(value: Any) -> str:
+    text = _safe(_clipped(str(value)))
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(' "=') else text
+
+
+def _safe(text: str) -> str:
+    r"""On one line: what could end it, or steer a terminal, is written as an escape such as ``\x0a``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or unicodedata.category(letter) == "Zs" else f"\\x{ord(letter):02x}" for letter in text
+    )
