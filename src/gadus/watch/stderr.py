@@ -17,7 +17,7 @@ from .lines import formatter
 
 LINES_WAITING = 10_000
 _AT_ONCE = 500
-_GATHER_SECONDS = 0.02
+_GATHER_SECONDS = 0.05
 """Lines of so short a while are written together: to wake the thread for each costs more than all the rest."""
 _LAST_SECONDS = 2.0
 """So long are the last lines waited for at the end."""
