@@ -107,11 +107,11 @@ def test_level_and_form_are_chosen_by_settings(tmp_path):
     process, url = served(tmp_path, stderr=subprocess.PIPE, LOG_LEVEL="warning")
     WatchedServer(url, process, tmp_path)("GET", "/nowhere")
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=SECONDS)[1] == b""
+    assert b"request" not in process.communicate(timeout=SECONDS)[1]
     process, url = served(tmp_path, stderr=subprocess.PIPE, GADUS_LOG_LEVEL="info", LOG_LEVEL="error")
     WatchedServer(url, process, tmp_path)("GET", f"{JOBS}/a%0Ab", X_Request_Id="mine")
     process.send_signal(signal.SIGTERM)
     lines = process.communicate(timeout=SECONDS)[1].decode().splitlines()
-    assert [line.split()[1] for line in lines] == ["info"] * 3
-    assert "request method=GET" in lines[1]
-    assert "job=a\\x0ab" in lines[1]
+    (line,) = [line for line in lines if "request method=GET" in line]
+    assert line.split()[1] == "info"
+    assert "job=a\\x0ab" in line

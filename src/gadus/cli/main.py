@@ -12,6 +12,7 @@ from gadus import __version__
 from gadus.cli.show.failures import Interrupted, end_of_unforeseen, report
 from gadus.core.errors import GadusError
 
+from . import everywhere
 from .commands.plan import PlanGroup
 from .lazy import LazyGroup, Leaf
 
@@ -32,16 +33,52 @@ _CACHE = {
     "prune": Leaf("cache_prune:prune_cache", "Remove inputs that no job uses."),
 }
 
+_CONFIG = {
+    "list": Leaf("config_list:list_config", "List every setting: its value, who says so, what it means."),
+    "set": Leaf("config_set:set_config", "Write a setting into a file."),
+}
+
+_PROFILE = {
+    "save": Leaf("profile_save:save_profile", "Keep the address of a server under a name."),
+    "list": Leaf("profile_show:list_profiles", "List the profiles."),
+    "show": Leaf("profile_show:show_profile", "Show a profile."),
+    "select": Leaf("profile_select:select_profile", "Use a profile from now on."),
+    "delete": Leaf("profile_select:delete_profile", "Forget a profile."),
+}
+
 _STORE = {
     "check": Leaf("store_check:check_store", "Check that all that is kept of jobs is what was written."),
     "backup": Leaf("store_backup:backup_store", "Write all that is kept of jobs to one file."),
     "restore": Leaf("store_restore:restore_store", "Make a backup the store again."),
 }
 
+_TOKEN = {
+    "create": Leaf("auth_token:create", "Make an API token and print it."),
+    "list": Leaf("auth_token:list_tokens", "List the API tokens."),
+    "revoke": Leaf("auth_token:revoke", "End an API token."),
+}
+
+_USER = {
+    "add": Leaf("auth_user:add", "Add a user with a password."),
+    "list": Leaf("auth_user:list_users", "List the users."),
+    "remove": Leaf("auth_user:remove", "Remove a user."),
+    "passwd": Leaf("auth_user:passwd", "Give a user another password."),
+}
+
+_KEY = {
+    "add": Leaf("auth_key:add", "Let in clients of Bacalhau by their key."),
+    "list": Leaf("auth_key:list_keys", "List the keys of clients."),
+    "remove": Leaf("auth_key:remove", "Let a key in no longer."),
+}
+
+_AUTH = {
+    "info": Leaf("auth_info:info", "Show whom the server lets in."),
+    "hash-password": Leaf("auth_user:hash_password", "Print the hash of a password."),
+}
+
 
 @click.pass_context
-def _no_command(ctx: click.Context, data_dir: str | None) -> None:
-    del data_dir  # read by commands from the root context
+def _no_command(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -59,7 +96,7 @@ def _tree() -> LazyGroup:
             "version": Leaf("version:version", "Print the version."),
         },
         params=[
-            click.Option(["--data-dir"], metavar="DIR", help="Where Gadus keeps its state (else GADUS_DATA_DIR)."),
+            *everywhere.options(all_shown=True),
             click.Option(
                 ["--version"],
                 is_flag=True,
@@ -77,7 +114,14 @@ def _tree() -> LazyGroup:
     root.add_command(PlanGroup())
     root.add_command(LazyGroup(name="job", help="Run job files; list, show, stop jobs; fetch results.", leaves=_JOB))
     root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
+    auth = LazyGroup(name="auth", help="Who may use a server: tokens, users, keys of clients.", leaves=_AUTH)
+    auth.add_command(LazyGroup(name="token", help="API tokens.", leaves=_TOKEN))
+    auth.add_command(LazyGroup(name="user", help="Users with passwords.", leaves=_USER))
+    auth.add_command(LazyGroup(name="key", help="Keys of Bacalhau's clients.", leaves=_KEY))
+    root.add_command(auth)
     root.add_command(LazyGroup(name="store", help="Check, back up and restore what is kept of jobs.", leaves=_STORE))
+    root.add_command(LazyGroup(name="config", help="List and set the settings of this installation.", leaves=_CONFIG))
+    root.add_command(LazyGroup(name="profile", help="Servers by name: save, list, show, select, delete.", leaves=_PROFILE))
     return root
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from uuid import uuid4
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
 from gadus.core.errors import Conflict, StorageUnavailable
+from gadus.core.ids import new_uuid
 from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
@@ -38,13 +38,13 @@ class Server:
         writer: Writer,
         backend: Backend,
         needs_of: NeedsOf,
-        needs_from: Callable[[str], Needs],
+        needs_from: Callable[[str, str], Needs],
         refusal: Refusal,
         check: Check,
         watcher: Watcher,
         background: Background,
     ) -> None:
-        """`needs_from` reads the needs that the store has as text."""
+        """`needs_from` reads the needs that the store has as text, of a job of a type."""
         self._store = store
         self._backend = backend
         self._check = check
@@ -72,7 +72,7 @@ class Server:
             return self._loop.job(known)
         if by_name and spec.name and (job := self._store.latest_named(spec.namespace, spec.name)):
             return await self._update(self._loop.job(job.id), spec, force=force)
-        event = Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec, trace=traceparent.get())
+        event = Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec, trace=traceparent.get())
         try:
             return await self._loop.submitted(event, key)
         except Conflict:
@@ -134,20 +134,17 @@ class Server:
             if not job.attended:
                 self._loop.resume(job)
         for row in self._store.waiting():
-            self._loop.waits(row, self._needs_from(row.needs))
+            self._loop.waits(row, self._needs_from(row.needs, row.type))
         for execution_id in self._backend.found():
             if execution_id not in known:
                 self._loop.let_go(execution_id)
 
     async def _look_for_changes(self) -> None:
-        own = self._loop.appended
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 changed, latest = self._store.changes(self._seen)
-                others, own = latest - self._seen - (self._loop.appended - own), self._loop.appended
-                # Only what this process did itself: nothing to learn.
-                for _, job_id in changed if others else ():
+                for job_id in self._loop.own.left_of(changed):
                     await self._loop.changed_elsewhere(job_id)
             except StorageUnavailable:
                 continue

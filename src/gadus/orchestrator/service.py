@@ -6,11 +6,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from gadus.config import Settings
 from gadus.contracts import Backend
 from gadus.core.errors import Conflict, InvalidSpec, NotFound
+from gadus.core.ids import new_uuid
 from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, Renewed, State, StopRequested, Submitted
 from gadus.core.lifecycle import decide
 from gadus.core.manifest import Item
@@ -89,7 +89,7 @@ class Service:
     def submit(self, spec: JobSpec) -> Job:
         """Accept a job: it is on the disk when this returns. Raises InvalidSpec."""
         spec = self.check(spec)
-        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec, attended=True))
+        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec, attended=True))
         self._store.append(None, job, event)
         return job
 
@@ -110,9 +110,9 @@ class Service:
                 raise Conflict(f"job {job_id} has already begun; it is {job.state.value}", hint="submit it again")
             return await drive(self._store, self._backend, self._needs_of, job, watcher)
 
-    def find(self, text: str, namespace: str = "") -> Job:
-        """The one job with this id or leading part of an id, or the newest of this name. Raises NotFound, Conflict."""
-        return self._store.find(text, namespace)
+    def find(self, text: str, namespaces: frozenset[str] | None = None) -> Job:
+        """The one job with this id or leading part of an id, or the newest of this name: see `Store.find`."""
+        return self._store.find(text, namespaces)
 
     def page(
         self,
@@ -120,11 +120,11 @@ class Service:
         limit: int,
         after: str = "",
         newest_first: bool = True,
-        namespace: str = "",
+        namespaces: frozenset[str] | None = None,
         labels: Sequence[Constraint] = (),
     ) -> tuple[Sequence[Job], str]:
         """Some jobs, and the token for the next ones: see `Store.page`."""
-        return self._store.page(limit=limit, after=after, newest_first=newest_first, namespace=namespace, labels=labels)
+        return self._store.page(limit=limit, after=after, newest_first=newest_first, namespaces=namespaces, labels=labels)
 
     def jobs(self, *, limit: int, labels: Sequence[Constraint] = (), newest_first: bool = True) -> Sequence[Job]:
         """At most `limit` jobs whose labels meet every constraint."""
@@ -247,4 +247,6 @@ def _placeless(placing: Placing) -> list[str]:
     """Every reason against every node, when no node is left."""
     if placing.chosen is not None:
         return []
+    if not placing.nodes:
+        return ["no node: nothing runs jobs here while Compute.Enabled is false (`gadus config list` tells who says so)"]
     return [f"node {node_id}: {reason}" for node_id, reasons in placing.reasons_against.items() for reason in reasons]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from gadus.core.errors import NotFound, StorageUnavailable
 from gadus.threads import finished
 
 from .answering import Rooms, answered, route
+from .scoped import OPEN, ScopedRoute
+from .space import free_space
 
 _AGAIN_SECONDS = 5.0
 
@@ -20,12 +21,12 @@ class Health:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         return [
-            *(route(f"{before}/livez", GET=self.lives) for before in ("", prefix)),
-            *(route(f"{before}/readyz", GET=self.ready) for before in ("", prefix)),
-            *(route(f"{before}/healthz", GET=self.healthy) for before in ("", prefix)),
-            route("/metrics", GET=self.metrics),
+            *(route(f"{before}/livez", scope=OPEN, GET=self.lives) for before in ("", prefix)),
+            *(route(f"{before}/readyz", scope=OPEN, GET=self.ready) for before in ("", prefix)),
+            *(route(f"{before}/healthz", scope="agent", GET=self.healthy) for before in ("", prefix)),
+            route("/metrics", scope="agent", GET=self.metrics),
         ]
 
     async def lives(self, request: Request) -> Response:
@@ -45,7 +46,8 @@ class Health:
         """Whether the store can be read, and how much runs and waits. Raises StorageUnavailable."""
         self._rooms.service.page(limit=1)
         server = self._rooms.server
-        return answered(request, {"Status": "OK", "Running": server.follows, "Waiting": server.waiting})
+        health = {"Status": "OK", "Running": server.follows, "Waiting": server.waiting, "FreeSpace": free_space()}
+        return answered(request, health)
 
     async def metrics(self, request: Request) -> Response:
         """The figures, in the text form of Prometheus."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
@@ -13,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gadus.cli.flags.values import whole
-from gadus.cli.lazy import Command, UsageMistake, settings_of
+from gadus.cli.flags.exposure import Exposure, exposure_of, said_of_exposure, with_exposure_flags
+from gadus.cli.flags.node import node_flags, refuse_other_roles, with_node_flags
+from gadus.cli.lazy import Command, settings_of
 from gadus.cli.show.ending import as_line
+from gadus.cli.show.failures import say
+from gadus.cli.show.reaching import how_to_reach
 from gadus.cli.show.text import count_of
 from gadus.config import Settings
 from gadus.config.values import LOG_MODES
 from gadus.eventloop import new_event_loop
 from gadus.orchestrator.background import Background
 from gadus.watch.jobs import JobsSeen
-from gadus.watch.lines import note
+from gadus.watch.lines import Json, note
 from gadus.watch.metrics import Metrics
 from gadus.watch.stderr import Aside, logging_to
 from gadus.web.answering import Rooms, Watching
@@ -39,40 +41,53 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(cls=Command)
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="The address to listen at; so far one of this machine only."
-)
-@click.option("--port", type=whole(0, 65535, "1234"), default=1234, show_default=True, help="0 takes one that is free.")
+@with_node_flags
+@with_exposure_flags
 @click.option("--log-mode", type=click.Choice(LOG_MODES, case_sensitive=False), help="How the log looks; else GADUS_LOG_MODE.")
 @click.pass_context
-def serve(ctx: click.Context, /, host: str, port: int, log_mode: str | None, *, as_json: bool) -> None:
+def serve(ctx: click.Context, /, log_mode: str | None, *, as_json: bool, **flags: Any) -> None:
     """
     Run jobs for others: keep them, place them, answer the REST API.
 
     SIGTERM or Ctrl-C ends the server; what runs then runs on, and the next server finds it again.
     """
-    address = _own_address(host, ctx)
-    settings = settings_of(ctx)
+    settings = settings_of(ctx, {**node_flags(flags, ctx), **said_of_exposure(flags)})
+    refuse_other_roles(settings, ctx)
+    exposure = exposure_of(ctx, settings, flags)
     with (
         occupied(settings) as where,
-        listening(address, port) as listener,
+        listening(exposure.address, settings.port) as listener,
         logging_to(2, mode=log_mode or settings.watch.log_mode, level=settings.watch.log_level) as log,
         asyncio.Runner(loop_factory=new_event_loop) as runner,
     ):
-        runner.run(_serve(settings, listener, where, log, as_json=as_json))
+        runner.run(_serve(settings, listener, where, exposure, log, as_json=as_json))
 
 
-async def _serve(settings: Settings, listener: socket.socket, where: Path, log: Aside, *, as_json: bool) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, where: Path, exposure: Exposure, log: Aside, *, as_json: bool
+) -> None:
     ended = _signals()
     metrics = Metrics()
     with _traces(settings) as traces:
         async with open_server(settings, JobsSeen(metrics, traces), metrics.took) as opened:
             watching = Watching(metrics, opened.readiness, lambda: log.dropped)
-            rooms = Rooms(opened.server, opened.service, settings, params_model, watching=watching)
-            url = url_of(listener)
-            async with served(Watched(application(rooms), metrics), listener, rooms.closing):
+            rooms = Rooms(
+                opened.server,
+                opened.service,
+                settings,
+                params_model,
+                watching=watching,
+                gate=exposure.gate,
+                hosts=exposure.hosts,
+            )
+            url = url_of(listener, secure=exposure.certificate is not None)
+            async with served(Watched(application(rooms), metrics), listener, rooms.closing, exposure.certificate):
                 announce(where, url)
-                note(f"Gadus serves {url}; its data directory is {settings.data_dir}")
+                # For people as it is, to be read and copied; what a program reads has one form.
+                tell = note if isinstance(log.formatter, Json) else say
+                tell(f"Gadus serves {url}; its data directory is {settings.data_dir}")
+                for line in (*exposure.words(), *how_to_reach(url, settings)):
+                    tell(line)
                 if as_json:
                     click.echo(as_line(_about(url, listener)))
                 await _until(ended, opened.background)
@@ -125,17 +140,3 @@ def _last_words(runs: int) -> str:
         return "Stopped."
     rest = "runs on; the next server finds it again" if runs == 1 else "run on; the next server finds them again"
     return f"Stopped. {count_of(runs, 'execution')} {rest}."
-
-
-def _own_address(host: str, ctx: click.Context) -> str:
-    name = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    try:
-        if ipaddress.ip_address(name).is_loopback:
-            return name
-    except ValueError:
-        pass
-    raise UsageMistake(
-        f"--host {host}: is not an address of this machine alone, and there is no access control yet",
-        hint="use 127.0.0.1, and reach it from elsewhere through a tunnel, e.g. ssh -L 1234:127.0.0.1:1234",
-        ctx=ctx,
-    )
