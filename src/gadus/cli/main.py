@@ -93,6 +93,7 @@ def _tree() -> LazyGroup:
         context_settings=names,
         leaves={
             "serve": Leaf("serve:serve", "Run jobs for others: a server with Bacalhau's REST API."),
+            "devstack": Leaf("devstack:devstack", "A server and an S3 server with sample data, to try things out."),
             "version": Leaf("version:version", "Print the version."),
         },
         params=[
