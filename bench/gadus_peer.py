@@ -14,12 +14,12 @@ from gadus.config import Settings
 from gadus.contracts import Silent
 from gadus.core.job import Execution, Job, Pin
 from gadus.core.spec import InputSource, JobSpec, SpecConfig, Task
+from gadus.eventloop import new_event_loop
 from gadus.manifests import Manifests
 from gadus.runner.cache import Cache
 from gadus.runner.pins import SharedPins
 from gadus.runner.stage import Stage, StagedInput
 from gadus.storage.s3 import Source
-from gadus.wiring import new_event_loop
 
 from .worker import Staged, report
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 
 from gadus.config import settings_from
+from gadus.eventloop import new_event_loop
 from gadus.shims import nursery
 from gadus.shims.shim import live
-from gadus.wiring import Parts, new_event_loop
+from gadus.wiring import Parts
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ from functools import cached_property, lru_cache
 from itertools import count
 from typing import Any, Literal
 
-import uvloop
 from pydantic import BaseModel
 
 from gadus.backends import inline, local
@@ -99,11 +98,6 @@ def params_model(kind: Literal["engine", "source"], name: str) -> type[BaseModel
     """The model of the params of a plugin. Raises InvalidSpec that lists what there is."""
     model: type[BaseModel] = plugins.load("engines" if kind == "engine" else "storage", name).Params
     return model
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """The event loop that jobs are driven in: many small objects take less CPU in it than in asyncio's own."""
-    return uvloop.new_event_loop()
 
 
 class Parts:

@@ -22,7 +22,7 @@ from pathlib import Path
 from gadus.config import Settings
 from gadus.engines.wasm import Engine
 from gadus.testing.engines import program_of, ran
-from gadus.wiring import new_event_loop
+from gadus.eventloop import new_event_loop
 from wasm_probe import example
 with asyncio.Runner(loop_factory=new_event_loop) as runner:
     engine = Engine(Settings(data_dir=Path(sys.argv[2])))

@@ -15,7 +15,7 @@ from bench.gadus_peer import stage, wish_from
 
 # As a first request would: in the children it would be loaded again and again.
 from gadus.core import checksums
-from gadus.wiring import new_event_loop
+from gadus.eventloop import new_event_loop
 
 checksums.update(checksums.CRC64NVME, b"")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -128,6 +129,30 @@ async def test_endless_head_is_refused(port, monkeypatch):
     assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
 
 
+async def test_those_who_began_first_give_way_when_too_many_are_in_the_middle_of_a_request(port, monkeypatch):
+    monkeypatch.setattr(gadus.web.deadlines, "MOST_UNHEARD", 3)
+    monkeypatch.setattr(gadus.web.deadlines, "GRACE_SECONDS", -1.0)
+    monkeypatch.setattr(gadus.web.deadlines, "HEAD_SECONDS", 3600.0)
+    slow = [await sent(port, b"GET / HT") for _ in range(4)]
+    async with asyncio.timeout(30):
+        with suppress(ConnectionResetError):
+            assert await slow[0][0].read() == b""
+    reader, writer = await sent(port, GET)
+    async with asyncio.timeout(30):
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+    for _, one in [*slow, (reader, writer)]:
+        one.close()
+
+
+async def test_many_at_once_are_all_heard(port, monkeypatch):
+    """They are accepted together, before the first of them is read."""
+    monkeypatch.setattr(gadus.web.deadlines, "MOST_UNHEARD", 3)
+    answers = await asyncio.gather(
+        *(answer_to(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")) for _ in range(50))
+    )
+    assert all(b"200 OK" in one for one in answers)
+
+
 async def test_more_connections_than_files_are_turned_away(port, monkeypatch):
     monkeypatch.setattr(gadus.web.deadlines, "MOST_CONNECTIONS", 3)
     held = [await sent(port, GET) for _ in range(3)]
@@ -137,3 +162,59 @@ async def test_more_connections_than_files_are_turned_away(port, monkeypatch):
     assert await answer_to(port, GET) == b""
     for _, writer in held:
         writer.close()
+
+
+class Endless:
+    """Sends for as long as it is let, over HTTP and over a WebSocket; `ended` when it is not let any more."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http":
+            begin, piece = "http.response.start", {"type": "http.response.body", "body": bytes(1 << 16), "more_body": True}
+        else:
+            begin, piece = "websocket.accept", {"type": "websocket.send", "bytes": bytes(1 << 16)}
+        gone = asyncio.create_task(self._gone(receive))
+        try:
+            await send({"type": begin, "status": 200} if scope["type"] == "http" else {"type": begin})
+            while not gone.done():
+                await send(piece)
+                await asyncio.sleep(0)
+        except OSError:
+            pass
+        finally:
+            gone.cancel()
+            self.ended.set()
+
+    async def _gone(self, receive) -> None:
+        while not (await receive())["type"].endswith("disconnect"):
+            pass
+
+
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + b"x" * 22 + b"==\r\n"
+)
+
+
+@pytest.mark.parametrize("more", [b"", UPGRADE], ids=["http", "websocket"])
+async def test_client_that_takes_nothing_is_cut_off_and_one_that_takes_is_not(monkeypatch, more):
+    """1. two clients get an endless answer; 2. one reads it, the other does not; 3. only the other one is cut off."""
+    monkeypatch.setattr(gadus.web.deadlines, "TAKING_SECONDS", 0.3)
+    monkeypatch.setattr(gadus.web.deadlines, "BODY_SECONDS", 0.1)
+    endless = Endless()
+    with listening("127.0.0.1", 0) as listener:
+        async with served(endless, listener, asyncio.Event()):
+            port = listener.getsockname()[1]
+            _, deaf_writer = await sent(port, GET[:-2] + more + b"\r\n")
+            deaf_writer.transport.pause_reading()
+            async with asyncio.timeout(30):
+                await endless.ended.wait()
+            endless.ended.clear()
+            reader, writer = await sent(port, GET[:-2] + more + b"\r\n")
+            until = asyncio.get_running_loop().time() + 1.0
+            while asyncio.get_running_loop().time() < until:
+                assert await reader.read(1 << 16)
+            assert not endless.ended.is_set()
+            for one in (deaf_writer, writer):
+                one.transport.abort()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -25,6 +24,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
 
+from .apart import start_apart
 from .interrupts import run_interruptible
 from .planning import plan_job
 
@@ -70,16 +70,6 @@ def run_job(spec: JobSpec, manner: Manner, settings: Settings) -> int:
                 click.echo(as_line({"job_id": job.id, "state": job.state.value}))
             return 0
         return _follow(service, job, manner, began)
-
-
-def start_apart(settings: Settings, job_id: str) -> None:
-    """Leave a process of its own behind that runs the job and outlives this terminal."""
-    # -P: a file gadus.py in the user's directory is not us.
-    config = [f"--config={word}" for word in settings.passed_on]
-    command = [sys.executable, "-P", "-m", "gadus", "--data-dir", str(settings.data_dir), *config, "job", "drive", job_id]
-    subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
 
 
 def _follow(service: Service, job: Job, manner: Manner, began: float) -> int:

@@ -10,15 +10,19 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from gadus.cli.show.failures import Interrupted
-from gadus.wiring import new_event_loop
+from gadus.eventloop import new_event_loop
 
 Result = TypeVar("Result")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def _nothing() -> None:
+    """There is nothing to wake up, and no terminal to look after."""
+
+
 def run_interruptible(
-    work: Coroutine[Any, Any, Result], *, at_once: Callable[[], None], last_words: Callable[[], None]
+    work: Coroutine[Any, Any, Result], *, at_once: Callable[[], None] = _nothing, last_words: Callable[[], None] = _nothing
 ) -> Result:
     """
     The result of `work`, or Interrupted after its cancellation is through.

@@ -22,7 +22,7 @@ def plan_job(service: Service, spec: JobSpec, *, quiet: bool, as_json: bool) -> 
     """The exit code of `gadus plan`: 0 when the job can run, 2 when it cannot."""
     listing = _Listing()
     told = _nothing if quiet else listing.told
-    plan = run_interruptible(service.plan(spec, told), at_once=_nothing, last_words=_nothing)
+    plan = run_interruptible(service.plan(spec, told))
     if as_json:
         click.echo(json.dumps(document(plan)))
     else:

@@ -6,15 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
-from gadus.core.errors import Conflict, NotFound, StorageUnavailable
+from gadus.core.errors import Conflict, StorageUnavailable
+from gadus.core.ids import new_uuid
 from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
 
+from .editions import edition_of, editions_of
 from .following import Watcher
 from .loop import Loop
 from .placing import NeedsOf, Placing, Refusal
@@ -74,7 +75,7 @@ class Server:
             return self._loop.job(known)
         if by_name and spec.name and (job := self._store.latest_named(spec.namespace, spec.name)):
             return await self._update(self._loop.job(job.id), spec, force=force)
-        event = Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec)
+        event = Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec)
         try:
             return await self._loop.submitted(event, key)
         except Conflict:
@@ -91,15 +92,12 @@ class Server:
 
     async def rerun(self, job: Job, *, edition: int = 0, reason: str = "") -> Job:
         """The job once more, as its next edition: with the spec of the given one, or of the latest. Raises NotFound."""
-        spec = self.editions(job).get(edition or job.edition)
-        if spec is None:
-            raise NotFound(f"job {job.id} has no version {edition}", hint=f"its versions are 1 to {job.edition}")
+        spec = edition_of(job, self.editions(job), edition)
         return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, reason=reason))
 
     def editions(self, job: Job) -> dict[int, JobSpec]:
         """Every spec that the job had, by its number."""
-        specs = [event.spec for _, event in self._store.events(job.id) if isinstance(event, Submitted | Renewed)]
-        return dict(enumerate(specs, 1))
+        return editions_of(self._store.events(job.id))
 
     def job(self, job_id: str) -> Job:
         """The job as it is now. Raises NotFound."""
@@ -154,14 +152,11 @@ class Server:
                 self._loop.let_go(execution_id)
 
     async def _look_for_changes(self) -> None:
-        own = self._loop.appended
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 changed, latest = self._store.changes(self._seen)
-                others, own = latest - self._seen - (self._loop.appended - own), self._loop.appended
-                # Only what this process did itself: nothing to learn.
-                for _, job_id in changed if others else ():
+                for job_id in self._loop.own.left_of(changed):
                     await self._loop.changed_elsewhere(job_id)
             except StorageUnavailable:
                 continue

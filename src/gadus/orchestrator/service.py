@@ -6,20 +6,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from gadus.config import Settings
 from gadus.contracts import Backend
 from gadus.core.errors import Conflict, InvalidSpec, NotFound
-from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, State, StopRequested, Submitted
+from gadus.core.ids import new_uuid
+from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, Renewed, State, StopRequested, Submitted
 from gadus.core.lifecycle import decide
 from gadus.core.manifest import Item
-from gadus.core.placement import reasons_against, unmet
+from gadus.core.placement import Node, reasons_against, unmet
 from gadus.core.plan import Placing, Plan
 from gadus.core.spec import Constraint, JobSpec
 from gadus.manifests import Manifests
 
 from .driver import drive
+from .editions import edition_of, editions_of
 from .following import Watcher
 from .placing import NeedsOf
 from .store import Store
@@ -88,7 +89,7 @@ class Service:
     def submit(self, spec: JobSpec) -> Job:
         """Accept a job: it is on the disk when this returns. Raises InvalidSpec."""
         spec = self.check(spec)
-        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec, attended=True))
+        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec, attended=True))
         self._store.append(None, job, event)
         return job
 
@@ -105,13 +106,13 @@ class Service:
                 raise Conflict(f"job {job_id} is being run by another process", hint=f"gadus job logs --follow {job_id}")
             if job.spec.count == 0 and job.state.final:
                 return job
-            if job.executions or job.state.final:
+            if job.state.final or any(one.edition == job.edition for one in job.executions):
                 raise Conflict(f"job {job_id} has already begun; it is {job.state.value}", hint="submit it again")
             return await drive(self._store, self._backend, self._needs_of, job, watcher)
 
-    def find(self, text: str, namespace: str = "") -> Job:
-        """The one job with this id or leading part of an id, or the newest of this name. Raises NotFound, Conflict."""
-        return self._store.find(text, namespace)
+    def find(self, text: str, namespaces: frozenset[str] | None = None) -> Job:
+        """The one job with this id or leading part of an id, or the newest of this name: see `Store.find`."""
+        return self._store.find(text, namespaces)
 
     def page(
         self,
@@ -119,11 +120,11 @@ class Service:
         limit: int,
         after: str = "",
         newest_first: bool = True,
-        namespace: str = "",
+        namespaces: frozenset[str] | None = None,
         labels: Sequence[Constraint] = (),
     ) -> tuple[Sequence[Job], str]:
         """Some jobs, and the token for the next ones: see `Store.page`."""
-        return self._store.page(limit=limit, after=after, newest_first=newest_first, namespace=namespace, labels=labels)
+        return self._store.page(limit=limit, after=after, newest_first=newest_first, namespaces=namespaces, labels=labels)
 
     def jobs(self, *, limit: int, labels: Sequence[Constraint] = (), newest_first: bool = True) -> Sequence[Job]:
         """At most `limit` jobs whose labels meet every constraint."""
@@ -161,6 +162,30 @@ class Service:
             # It goes on while this is asked: what has happened comes first.
             job = self._store.get(job.id)
         raise Conflict(f"job {job.id} changes too quickly to be stopped", hint="try again")
+
+    def renew(self, job: Job, edition: int, reason: str) -> Job:
+        """
+        The job once more, as its next edition: with the spec of the given one, or of the latest for 0.
+
+        Raises NotFound for an edition that there is not, Conflict when somebody else changes the job at the same time.
+        """
+        return self._remember(job, Renewed(at=time.time(), spec=edition_of(job, self.editions(job), edition), reason=reason))
+
+    def editions(self, job: Job) -> dict[int, JobSpec]:
+        """Every spec that the job had, by its number."""
+        return editions_of(self._store.events(job.id))
+
+    def nodes(self) -> Sequence[Node]:
+        """The nodes that jobs run on."""
+        return self._backend.nodes()
+
+    def reasons_against(self, spec: JobSpec) -> list[str]:
+        """Every reason against every node, when no node is left for the job."""
+        return _placeless(self._placing(spec))
+
+    def running(self) -> int:
+        """How many executions of unfinished jobs live."""
+        return sum(len(job.live) for job in self._store.unfinished())
 
     def results(self, job: Job, execution: Execution) -> Path:
         """The directory with what an ended execution left: stdout, stderr, exitCode, receipt.json, result paths."""

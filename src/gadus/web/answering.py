@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.websockets import WebSocket
 
+from gadus.access.gate import Gate
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.job import Job
@@ -21,6 +23,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
+from .scoped import ScopedRoute, ScopedWebSocketRoute, caller_of
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -72,28 +75,53 @@ class Driving(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The parts of a running server that routes speak to. `closing` is set when it is about to end."""
+    """
+    The parts of a running server that routes speak to.
+
+    `closing` is set when it is about to end. `gate` lets callers in, everybody when there is none. `hosts` are the names under
+    which it answers, beside its addresses. `began_at` is when it began, in Unix seconds.
+    """
 
     server: Driving
     service: Service
     settings: Settings
     params_model: ParamsModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: Gate | None = None
+    hosts: frozenset[str] = frozenset()
+    began_at: float = field(default_factory=time.time)
 
-    def job_of(self, request: Request) -> Job:
+    def job_of(self, request: HTTPConnection) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
-        namespace = Query(request).text("namespace")
-        return self.service.find(request.path_params["job"].replace(SLASH, "/"), "" if namespace == "*" else namespace)
+        return self.service.find(request.path_params["job"].replace(SLASH, "/"), asked_namespaces(request))
 
 
-def route(path: str, *, name: str = "", **answering: Answering) -> Route:
-    """One path, and who answers which method: ``route(path, GET=show, DELETE=stop)``."""
+def asked_namespaces(request: HTTPConnection) -> frozenset[str] | None:
+    """
+    The namespaces that a request is about, of those that its caller reaches; None for every one.
+
+    What is not in them does not exist for the caller.
+    """
+    return caller_of(request).among(Query(request).text("namespace"))
+
+
+def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> ScopedRoute:
+    """
+    One path, who may ask, and who answers which method: ``route(path, scope="job", GET=show, DELETE=stop)``.
+
+    The scope ``job`` means read:job for GET and write:job for the rest; ``read:job`` means just that; ``open`` means everybody.
+    """
 
     async def answer(request: Request) -> Response:
         # HEAD is a GET of which only the head is sent.
         return await answering[request.method if request.method in answering else "GET"](request)
 
-    return Route(path, answer, methods=list(answering), name=name or None)
+    return ScopedRoute(path, answer, scope=scope, methods=list(answering), name=name or None)
+
+
+def socket_route(path: str, *, scope: str, answering: Callable[[WebSocket], Awaitable[None]]) -> ScopedWebSocketRoute:
+    """One path, and who answers those that ask for a WebSocket there."""
+    return ScopedWebSocketRoute(path, answering, scope=scope)
 
 
 def answered(request: Request, document: Any) -> Response:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
+from gadus.core.ids import new_uuid
 
 from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
-from .errors import answer, told
+from .auth import Auth
+from .changes import Changes
+from .describing import Describing
+from .errors import told
+from .fleet import Fleet
+from .guard import Guard
 from .jobs import Jobs
+from .legacy import Legacy
 from .logs import Logs
 from .parts import JobParts
+from .pins import Pins
+from .proving import Proving
+from .scoped import AnyScoped
+from .versions import Versions
 
 PREFIX = "/api/v1"
 _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
@@ -30,24 +38,33 @@ _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
-    parts = JobParts(rooms)
-    answering = (Jobs(rooms, parts), parts, Archives(rooms), Logs(rooms), Agent(rooms))
+    routes = routes_of(rooms)
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
-    routes = [route for one in answering for route in one.routes(PREFIX)]
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A job may be named anything: to send a client elsewhere for a slash would be a guess.
     app.router.redirect_slashes = False
-    return _Outside(app)
+    return _Outside(Guard(Versions(app), routes, rooms.gate, rooms.hosts))
+
+
+def routes_of(rooms: Rooms) -> list[AnyScoped]:
+    """Every route."""
+    parts, agent = JobParts(rooms), Agent(rooms)
+    answering = (
+        *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
+        *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
+    )
+    routes = [route for one in answering for route in one.routes(PREFIX)]
+    return routes
 
 
 class _Outside:
-    """Gives each request an id, and turns away those that a browser sends on behalf of another site."""
+    """Gives each request an id, and reads its path as it was meant."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -55,30 +72,13 @@ class _Outside:
         # As it is in the request line: a slash that is written %2F belongs to a name.
         parts = scope["raw_path"].decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
-        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_uuid()
 
         async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 marked = MutableHeaders(scope=message)
                 marked["X-Request-Id"] = scope["gadus.request_id"]
                 marked["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
-        if _is_an_address(headers.get("host", "")):
-            await self._app(scope, receive, send_marked)
-            return
-        what = "this server answers under an address or as localhost only, not under another name"
-        refused = answer(Request(scope), 403, "Forbidden", what, "use the address that the server printed at its start")
-        await refused(scope, receive, send_marked)
-
-
-def _is_an_address(host: str) -> bool:
-    """Another site's name that was made to point here is how its pages could read the answers."""
-    name = re.sub(r":[0-9]*\Z", "", host).strip("[]").lower()
-    if name in ("", "localhost"):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        await self._app(scope, receive, send_marked)

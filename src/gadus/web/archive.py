@@ -11,13 +11,13 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from gadus.core.errors import NotFound
 from gadus.core.job import Execution, Job, State
 from gadus.threads import finished
 
 from .answering import Rooms, route
+from .scoped import ScopedRoute, gate_of
 from .wire import Document
 
 _PIECE_BYTES = 1 << 18
@@ -27,10 +27,16 @@ _HEADERS = {"Content-Security-Policy": "sandbox"}
 
 
 def published(request: Request, job: Job, execution: Execution) -> Document | None:
-    """Where the results of a completed execution are fetched; None for another. They are kept whoever publishes them."""
+    """
+    Where the results of a completed execution are fetched; None for another. They are kept whoever publishes them.
+
+    Where callers say who they are, the link itself opens this one archive for some minutes: Bacalhau's client sends no token.
+    """
     if execution.state is not State.COMPLETED:
         return None
     url = request.url_for(_NAME, job=job.id, archive=f"{execution.id}.tar.gz")
+    if gate := gate_of(request):
+        url = url.include_query_params(**gate.link(url.path))
     return {"Type": "urlDownload", "Params": {"URL": str(url)}}
 
 
@@ -40,9 +46,9 @@ class Archives:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         path = f"{prefix}/orchestrator/jobs/{{job}}/results/{{archive}}"
-        return [route(path, name=_NAME, GET=self.send)]
+        return [route(path, scope="job", name=_NAME, GET=self.send)]
 
     async def send(self, request: Request) -> Response:
         """

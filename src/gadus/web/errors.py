@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from gadus.core.errors import (
@@ -40,6 +40,7 @@ _HINTS = {
     413: "data belongs into inputs, not into the job",
     415: "send JSON, with the header Content-Type: application/json",
 }
+_CHALLENGE = 'Bearer realm="gadus", Basic realm="gadus", charset="UTF-8"'
 _OUR_FAULT = "please report it: the server's standard error has what went wrong"
 
 
@@ -51,6 +52,11 @@ async def told(request: Request, error: Exception) -> Response:
             f"there is no {request.method} {clipped(request.url.path)}" if error.status_code in (404, 405) else error.detail
         )
         return answer(request, error.status_code, code, detail, _HINTS.get(error.status_code, ""), error.headers)
+    return refusal(request, error)
+
+
+def refusal(request: HTTPConnection, error: Exception) -> Response:
+    """The answer when our own code raised `error`."""
     if isinstance(error, GadusError):
         for kind, status, code in _STATUS:
             if isinstance(error, kind):
@@ -61,10 +67,15 @@ async def told(request: Request, error: Exception) -> Response:
 
 
 def answer(
-    request: Request, status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None
+    request: HTTPConnection, status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """An error as 1.4 words it and as 1.5 does, in one document."""
-    document = {
+    return JSONResponse(error_document(request, status, code, message, hint), status, headers)
+
+
+def error_document(request: HTTPConnection, status: int, code: str, message: str, hint: str) -> dict[str, object]:
+    """The document of an error."""
+    document: dict[str, object] = {
         "error": message,
         "message": message,
         "Status": status,
@@ -75,10 +86,12 @@ def answer(
     }
     if hint:
         document["Hint"] = hint
-    return JSONResponse(document, status, headers)
+    return document
 
 
 def _headers(error: GadusError) -> dict[str, str]:
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": _CHALLENGE}
     if not error.can_retry:
         return {}
     seconds = getattr(error, "retry_after_seconds", 0.0) or _RETRY_SECONDS

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from gadus.core.errors import InvalidSpec
+from gadus.core.errors import InvalidSpec, NotFound
+from gadus.core.ids import new_uuid
 from gadus.core.job import Job
-from gadus.core.jobfile.decode import decode_job
+from gadus.core.jobfile.decode import ParamsModel, decode_document
 from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
 from gadus.threads import finished
 
-from .answering import Rooms, answered, listed, route
-from .bodies import body_of
+from .answering import Rooms, answered, asked_namespaces, listed, route
+from .bodies import Body, body_of
 from .clients import names_jobs
+from .order import ByChange
 from .parts import JobParts
+from .pins import pin_document
 from .query import Query
+from .scoped import ScopedRoute, permit
 from .wire import Document, job_document
 
 MOST_JOBS = 500
 """A longer page is cut here, and has a token for the rest."""
 _LONGEST_KEY = 255
+_SOON_READ_BYTES = 16 << 10
+"""A smaller job is read at once: to hand it to a thread would take longer."""
 _EMPTY: dict[str, tuple[Any, ...]] = {
     "id": ("", None),
     "state": ({}, {"StateType": "Undefined"}, {"StateType": ""}, None),
@@ -45,14 +48,14 @@ class Jobs:
         self._rooms = rooms
         self._parts = parts
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         jobs, job = f"{prefix}/orchestrator/jobs", f"{prefix}/orchestrator/jobs/{{job}}"
         return [
-            route(jobs, GET=self.page, PUT=self.submit, POST=self.submit),
-            route(job, GET=self.describe, DELETE=self.stop),
-            route(f"{job}/rerun", PUT=self.rerun),
-            route(f"{job}/versions", GET=self.versions),
-            route(f"{job}/why", GET=self.why),
+            route(jobs, scope="job", GET=self.page, PUT=self.submit, POST=self.submit),
+            route(job, scope="job", GET=self.describe, DELETE=self.stop),
+            route(f"{job}/rerun", scope="job", PUT=self.rerun),
+            route(f"{job}/versions", scope="job", GET=self.versions),
+            route(f"{job}/why", scope="job", GET=self.why),
         ]
 
     async def submit(self, request: Request) -> Response:
@@ -66,37 +69,54 @@ class Jobs:
         key = request.headers.get("idempotency-key", "") or body.text("IdempotencyToken")
         if len(key) > _LONGEST_KEY:
             raise InvalidSpec([f"IdempotencyToken: has {len(key)} characters, {_LONGEST_KEY} are allowed"])
-        text = json.dumps(_as_meant(body.mapping("Job")), ensure_ascii=False)
-        # In a thread: a large job takes longer to read than others should wait.
-        spec, warnings = await finished(decode_job, text, params_model=self._rooms.params_model, name="Job")
+        spec, warnings = await decoded_job(body, self._rooms.params_model)
+        permit(request, "write:job", spec.namespace)
         by_name = names_jobs(request) or "Force" in body
         job = await self._rooms.server.submit(spec, key=key, by_name=by_name, force=body.switch("Force"))
-        return answered(request, {"JobID": job.id, "EvaluationID": str(uuid4()), "Warnings": list(warnings) or None})
+        return answered(request, {"JobID": job.id, "EvaluationID": new_uuid(), "Warnings": list(warnings) or None})
 
     async def page(self, request: Request) -> Response:
-        """Jobs by the time of their creation, oldest first unless ``reverse``."""
+        """
+        Jobs by the time of their creation, oldest first unless ``reverse``; or by that of their last change.
+
+        Another ``order_by`` means the first of these, as in Bacalhau. A token has the order of its list.
+        """
         query = Query(request)
-        if query.text("order_by") == "modified_at":
-            raise InvalidSpec(["order_by: jobs are listed by created_at; modified_at is not offered"])
-        namespace = query.text("namespace")
-        jobs, token = self._rooms.service.page(
-            limit=min(query.number("limit") or MOST_JOBS, MOST_JOBS),
-            after=query.text("next_token"),
-            newest_first=query.switch("reverse"),
-            namespace="" if namespace == "*" else namespace,
-            labels=parse_constraints(",".join(query.all("labels"))),
-        )
+        limit = min(query.number("limit") or MOST_JOBS, MOST_JOBS)
+        token, newest_first = query.text("next_token"), query.switch("reverse")
+        labels = parse_constraints(",".join(query.all("labels")))
+        by_change = ByChange.of_token(token)
+        if not token and query.text("order_by") == "modified_at":
+            by_change = ByChange(newest_first=newest_first, limit=limit)
+        service, namespaces = self._rooms.service, asked_namespaces(request)
+        if by_change is not None:
+            jobs, token = await finished(by_change.page, service, namespaces, labels)
+        else:
+            jobs, token = service.page(
+                limit=limit, after=token, newest_first=newest_first, namespaces=namespaces, labels=labels
+            )
         return listed(request, [job_document(job) for job in jobs], token=token)
 
     async def describe(self, request: Request) -> Response:
+        """A job, as it is or as ``job_version`` was asked for, with the parts of it that ``include`` names."""
         job = self._rooms.job_of(request)
-        document: Document = {"Job": job_document(job)}
+        document: Document = {"Job": job_document(self._as_of(job, Query(request).number("job_version")))}
         included = {word.strip() for word in Query(request).text("include").split(",")}
         if "history" in included:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
         if "executions" in included:
             document["Executions"] = {"NextToken": "", "Items": await self._parts.executions_of(request, job)}
+        if "manifests" in included:
+            document["Manifests"] = [pin_document(pin) for pin in job.pins]
         return answered(request, document)
+
+    def _as_of(self, job: Job, edition: int) -> Job:
+        if edition in (0, job.edition):
+            return job
+        spec = self._rooms.server.editions(job).get(edition)
+        if spec is None:
+            raise NotFound(f"job {job.id} has no version {edition}", hint=f"its versions are 1 to {job.edition}")
+        return job.model_copy(update={"spec": _named(spec, job), "edition": edition})
 
     async def stop(self, request: Request) -> Response:
         """End a job; one that was stopped already is left at that, one that ended otherwise is a conflict."""
@@ -105,7 +125,7 @@ class Jobs:
         # What a Python client sends for no reason at all.
         reason = "" if reason == "None" else reason
         await self._rooms.server.stop(self._rooms.job_of(request), reason or "stopped by a request to the API")
-        return answered(request, {"EvaluationID": str(uuid4())})
+        return answered(request, {"EvaluationID": new_uuid()})
 
     async def rerun(self, request: Request) -> Response:
         """The job once more: as its version ``JobVersion``, or as the latest."""
@@ -113,7 +133,7 @@ class Jobs:
         job = await self._rooms.server.rerun(
             self._rooms.job_of(request), edition=body.number("JobVersion"), reason=body.text("Reason")
         )
-        answer = {"JobID": job.id, "JobVersion": job.edition, "EvaluationID": str(uuid4()), "Warnings": None}
+        answer = {"JobID": job.id, "JobVersion": job.edition, "EvaluationID": new_uuid(), "Warnings": None}
         return answered(request, answer)
 
     async def versions(self, request: Request) -> Response:
@@ -130,6 +150,15 @@ class Jobs:
         """Why what waits of the job runs on no node, node by node; empty when nothing waits. Bacalhau has no such route."""
         job = self._rooms.server.job(self._rooms.job_of(request).id)
         return answered(request, {"JobID": job.id, "Waiting": len(job.vacancies), "Why": self._rooms.server.why_it_waits(job)})
+
+
+async def decoded_job(body: Body, params_model: ParamsModel) -> tuple[JobSpec, tuple[str, ...]]:
+    """The ``Job`` of a request's body, and warnings. Raises InvalidSpec."""
+    job = _as_meant(body.mapping("Job"))
+    if body.size_bytes < _SOON_READ_BYTES:
+        return decode_document(job, params_model=params_model)
+    # In a thread: a large job takes longer to read than others should wait.
+    return await finished(decode_document, job, params_model=params_model)
 
 
 def _as_meant(job: Mapping[str, Any]) -> dict[str, Any]:

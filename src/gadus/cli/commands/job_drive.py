@@ -19,12 +19,8 @@ def drive(ctx: click.Context, /, job_id: str, *, as_json: bool) -> int:
     """Run the submitted job JOB_ID to its end, silently."""
     del as_json
     with open_service(settings_of(ctx)) as service:
-        job = run_interruptible(service.drive(job_id, _Nobody()), at_once=_nothing, last_words=_nothing)
+        job = run_interruptible(service.drive(job_id, _Nobody()))
     return exit_code_of(job)
-
-
-def _nothing() -> None:
-    """There is no terminal to look after."""
 
 
 class _Nobody(Silent):

@@ -50,6 +50,8 @@ _RESULT = Parsed("NAME:PATH", parse_result_path, "outputs:/outputs")
 _PUBLISHER = Parsed("PUBLISHER", parse_publisher, "local")
 _LABELS = Parsed("KEY=VALUE", lambda text: parse_labels([text]), "team=data")
 _ENVIRONMENT = Parsed("KEY=VALUE", lambda text: parse_env([text]), "MODE=fast")
+SELECTOR = Parsed("SELECTOR", _checked(parse_constraints), "team=data,!draft")
+"""A selector that is passed on as it was written."""
 CONSTRAINTS = Parsed("CONSTRAINTS", parse_constraints, "Architecture=amd64,zone in (a,b)")
 
 _JOB = [

@@ -68,10 +68,10 @@ class EventLog:
         with self.database.reading() as snapshot:
             return finding.get(self.database.where, snapshot, job_id)
 
-    def find(self, text: str, namespace: str = "") -> Job:
+    def find(self, text: str, namespaces: frozenset[str] | None = None) -> Job:
         """See `Store.find`."""
         with self.database.reading() as snapshot:
-            return finding.find(self.database.where, snapshot, text, namespace)
+            return finding.find(self.database.where, snapshot, text, namespaces)
 
     def latest_named(self, namespace: str, name: str) -> Job | None:
         """See `Store.latest_named`."""
@@ -90,12 +90,12 @@ class EventLog:
         limit: int,
         after: str = "",
         newest_first: bool = True,
-        namespace: str = "",
+        namespaces: frozenset[str] | None = None,
         states: Sequence[State] = (),
         labels: Sequence[Constraint] = (),
     ) -> tuple[Sequence[Job], str]:
         """See `Store.page`."""
-        wanted = paging.Wanted(newest_first, namespace, tuple(states), tuple(labels))
+        wanted = paging.Wanted(newest_first, namespaces, tuple(states), tuple(labels))
         with self.database.reading() as snapshot:
             return paging.page(self.database.where, snapshot, wanted, limit, after)
 
@@ -132,15 +132,15 @@ class EventLog:
                 complete(where, job_id, len(vacancies), expected)
                 yield Waiting(job_id, version, kind, priority, needs, deadline, vacancies)
 
-    def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str]], int]:
+    def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str, int]], int]:
         """See `Store.changes`."""
         with self.database.reading() as snapshot:
             if limit < 1:
                 return [], int(snapshot.rows("SELECT coalesce(max(seq), 0) FROM events")[0][0])
-            query = "SELECT seq, job_id FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+            query = "SELECT seq, job_id, version FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
             rows = snapshot.rows(query, (after, limit))
-        latest = {job_id: seq for seq, job_id in rows}
-        return [(seq, job_id) for job_id, seq in latest.items()], rows[-1][0] if rows else after
+        latest = {job_id: (seq, job_id, version) for seq, job_id, version in rows}
+        return list(latest.values()), rows[-1][0] if rows else after
 
     def _was_kept(self, batch: Batch, error: StorageUnavailable) -> bool:
         """Whether the batch is there after all. If not, nor will it be after a crash: another commit stands in its place."""

@@ -1,0 +1,117 @@
+"""Requests and answers of the API: documents, lines and bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import quote, urlencode
+
+from gadus.core.errors import Unavailable
+
+from .refusal import refused
+from .transport import Answer, Document, Transport
+
+PREFIX = "/api/v1"
+LARGEST_BYTES = 1 << 30
+"""An answer in one piece that is larger is not read."""
+_LARGEST_REFUSAL_BYTES = 1 << 20
+_LONGEST_LINE_BYTES = 16 << 20
+# Bacalhau's servers, and ours, word some answers by the version of the client: we read those of the newest.
+_VERSION = {"X-Bacalhau-Git-Version": "v1.9.0"}
+
+Value = str | int | bool | Iterable[str]
+
+
+class Api:
+    """One server, or this process as one."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def server(self) -> str:
+        """Which server, in words for people; empty when it is this process."""
+        return self._transport.server
+
+    async def ask(
+        self, method: str, path: str, *, query: Mapping[str, Value] | None = None, body: Document | None = None
+    ) -> Document:
+        """
+        The document that a route answers with; `path` is below the prefix.
+
+        Raises the error that the answer tells: NotFound, Conflict, InvalidSpec, Unauthorized, Forbidden, Busy, Unavailable.
+        """
+        data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        async with self._sent(method, path, query, "application/json", data) as answer:
+            text = await _whole(answer, LARGEST_BYTES)
+        try:
+            document = json.loads(text)
+        except ValueError as exc:
+            raise Unavailable(
+                f"the answer to {method} {path} is not JSON", hint="is this the address of a Gadus server?"
+            ) from exc
+        return document if isinstance(document, dict) else {"Value": document}
+
+    @asynccontextmanager
+    async def read(
+        self, path: str, *, query: Mapping[str, Value] | None = None, accept: str = "*/*"
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of an answer as it comes. Raises as `ask`."""
+        async with self._sent("GET", path, query, accept, b"") as answer:
+            yield answer.body
+
+    @asynccontextmanager
+    async def lines(self, path: str, *, query: Mapping[str, Value] | None = None) -> AsyncIterator[AsyncIterator[Document]]:
+        """The documents of an answer that has one in each line, as they come. Raises as `ask`."""
+        async with self._sent("GET", path, query, "application/x-ndjson", b"") as answer:
+            yield _documents(answer.body)
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, path: str, query: Mapping[str, Value] | None, accept: str, body: bytes
+    ) -> AsyncIterator[Answer]:
+        headers = {"Accept": accept, **_VERSION} | ({"Content-Type": "application/json"} if body else {})
+        async with self._transport.send(method, PREFIX + path + _encoded(query or {}), headers, body) as answer:
+            if answer.status != 200:
+                raise refused(answer.status, answer.headers, await _whole(answer, _LARGEST_REFUSAL_BYTES), self.server)
+            yield answer
+
+
+def in_path(name: str) -> str:
+    """A name as one part of a path, with its slashes: `Api` knows no other names in paths."""
+    return quote(name, safe="")
+
+
+def _encoded(query: Mapping[str, Value]) -> str:
+    pairs: list[tuple[str, str]] = []
+    for name, value in query.items():
+        if isinstance(value, bool):
+            pairs += [(name, "true")] if value else []
+        elif isinstance(value, str | int):
+            pairs += [(name, str(value))] if value else []
+        else:
+            pairs += [(name, one) for one in value]
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+async def _whole(answer: Answer, limit_bytes: int) -> bytes:
+    data = bytearray()
+    async for piece in answer.body:
+        data += piece
+        if len(data) > limit_bytes:
+            raise Unavailable(f"the server's answer has more than {limit_bytes} bytes", hint="ask for less, e.g. with --limit")
+    return bytes(data)
+
+
+async def _documents(body: AsyncIterator[bytes]) -> AsyncIterator[Document]:
+    rest = b""
+    async for piece in body:
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > _LONGEST_LINE_BYTES:
+            raise Unavailable("the server sends a line without an end")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+    if rest.strip():
+        yield json.loads(rest)

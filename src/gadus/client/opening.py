@@ -1,0 +1,39 @@
+"""Who is asked: the server that is named, or this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from gadus.config import Settings
+
+from .api import Api
+
+
+@asynccontextmanager
+async def local_api(settings: Settings, begin: Callable[[str], None]) -> AsyncIterator[Api]:
+    """The routes over this data directory, in this process. `begin` leaves a process behind that runs a job."""
+    # Only here: who asks a server needs none of it.
+    from gadus.orchestrator.alone import Alone  # noqa: PLC0415
+    from gadus.web.answering import Rooms  # noqa: PLC0415
+    from gadus.web.app import application  # noqa: PLC0415
+    from gadus.wiring import open_service, params_model  # noqa: PLC0415
+
+    from .inside import Inside  # noqa: PLC0415
+
+    with open_service(settings) as service:
+        rooms = Rooms(Alone(service, begin), service, settings, params_model)
+        yield Api(Inside(application(rooms)))
+
+
+@asynccontextmanager
+async def remote_api(
+    url: str, *, authorization: str = "", cacert: str = "", insecure: bool = False, silent_seconds: float = 30.0
+) -> AsyncIterator[Api]:
+    """The routes of the server at `url`, see `Remote`."""
+    from .remote import Remote  # noqa: PLC0415 - as above
+
+    async with Remote(
+        url, authorization=authorization, cacert=cacert, insecure=insecure, silent_seconds=silent_seconds
+    ) as transport:
+        yield Api(transport)

@@ -1,0 +1,118 @@
+"""The routes of a server, over HTTP."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from gadus.core.errors import Rejected, Unauthorized, Unavailable
+
+from .transport import Answer
+
+_CONNECT_SECONDS = 10.0
+_PIECE_BYTES = 1 << 16
+
+
+class Remote:
+    """
+    Asks the server at `url`; to be used as an async context.
+
+    `authorization` is the value of the header of that name, empty for none. `silent_seconds` is how long the server may send
+    nothing; a stream that is followed may be silent for longer, its connection is probed by the system.
+    """
+
+    def __init__(
+        self, url: str, *, authorization: str = "", cacert: str = "", insecure: bool = False, silent_seconds: float = 30.0
+    ) -> None:
+        self.server = url.rstrip("/")
+        self._authorization = authorization
+        self._ssl = _trust(cacert, insecure=insecure) if self.server.startswith("https:") else False
+        self._silent_seconds = silent_seconds
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=self._silent_seconds),
+            # Nothing of the environment: what is asked of a server is nobody else's business.
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    @asynccontextmanager
+    async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Answer]:
+        """See `Transport.send`."""
+        given = dict(headers) | ({"Authorization": self._authorization} if self._authorization else {})
+        # A stream is silent as long as the program is.
+        patience = aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_SECONDS, sock_read=None if "follow=true" in target else self._silent_seconds
+        )
+        with self._translated():
+            response = await self._session.request(
+                method,
+                URL(self.server + target, encoded=True),
+                headers=given,
+                data=body or None,
+                ssl=self._ssl,
+                allow_redirects=False,
+                timeout=patience,
+            )
+        told = {name.lower(): value for name, value in response.headers.items()}
+        try:
+            yield Answer(response.status, told, self._pieces(response))
+        finally:
+            response.close()
+
+    async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        pieces = response.content.iter_chunked(_PIECE_BYTES)
+        while True:
+            with self._translated():
+                try:
+                    piece = await anext(pieces)
+                except StopAsyncIteration:
+                    return
+            yield piece
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except aiohttp.ClientConnectorCertificateError as exc:
+            raise Unauthorized(
+                f"the certificate of {self.server} is not trusted: {exc.certificate_error}",
+                hint="give its authority with --cacert FILE",
+            ) from exc
+        except aiohttp.ClientSSLError as exc:
+            hint = "does it speak https at this port?"
+            raise Unavailable(f"no encrypted connection to {self.server}: {exc}", hint=hint) from exc
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise Unavailable(
+                f"the server {self.server} does not answer: {_reason(exc)}",
+                hint="is it running, and at this address? Without an address commands work on this machine",
+            ) from exc
+
+
+def _trust(cacert: str, *, insecure: bool) -> ssl.SSLContext:
+    if insecure:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        return ssl.create_default_context(cafile=cacert or None)
+    except (OSError, ssl.SSLError) as exc:
+        raise Rejected(f"--cacert {cacert!r} cannot be used: {exc}", hint="give a file with certificates in PEM form") from exc
+
+
+def _reason(exc: BaseException) -> str:
+    if isinstance(exc, TimeoutError):
+        return "time-out"
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    return str(exc) or type(exc).__name__
