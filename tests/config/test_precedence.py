@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
 from hypothesis import given
@@ -41,6 +43,7 @@ def test_every_setting_changes_what_the_program_reads(key: Key) -> None:
         assert settings_from({"XDG_CONFIG_HOME": "/nowhere", variable: ALL[key.name][0]}) != without
 
 
+@hypothesis.settings(deadline=None)
 @given(st.data())
 def test_the_strongest_place_counts_and_is_named(data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(KEYS))
@@ -55,6 +58,16 @@ def test_the_strongest_place_counts_and_is_named(data: st.DataObject) -> None:
         if strongest != "default" and not any(place.startswith(_OF_SEVERAL) for place in says):
             # As if nobody else had said anything.
             assert settings == read(key, {strongest: said[strongest]}, Path(home))
+
+
+@pytest.mark.parametrize("name", ["api.port", "labels", "datadir", "logging.level"])
+def test_every_place_goes_before_the_next(tmp_path: Path, name: str) -> None:
+    key = BY_NAME[name]
+    for number, pair in enumerate(pairwise(places(key))):
+        home = tmp_path / str(number)
+        home.mkdir()
+        said = dict(zip(pair, ALL[key.name], strict=False))
+        assert read(key, said, home).said[key.name].text == said[pair[0]]
 
 
 def read(key: Key, said: dict[str, str], home: Path) -> Settings:
