@@ -8,12 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from guarding import JOBS, Guarded
+from guarding import JOBS, Guarded, quick_hash
 from running import serving, wasm_job
 
 from gadus.access.file import AccessFile
 from gadus.access.granting import add_user, create_token, remove_user, revoke_token, set_password
-from gadus.access.passwords import hash_of
 
 
 def basic(name: str, password: str) -> str:
@@ -46,13 +45,13 @@ def test_a_log_that_is_followed_ends_when_its_token_is_revoked(guarded: Guarded)
 
 
 def test_users_ask_with_their_password_until_it_is_another(guarded: Guarded) -> None:
-    add_user(guarded.file, "ann", ["read:job"], ["a"], hash_of("first password"))
+    add_user(guarded.file, "ann", ["read:job"], ["a"], quick_hash("first password"))
     first, second = basic("ann", "first password"), basic("ann", "second password")
     for _ in range(2):
         answer = guarded("", "GET", JOBS, Authorization=first)
         assert {job["Namespace"] for job in answer.document["Items"]} == {"a"}
     assert guarded("", "GET", JOBS, Authorization=second).status == 401
-    set_password(guarded.file, "ann", hash_of("second password"))
+    set_password(guarded.file, "ann", quick_hash("second password"))
     # It was right a moment ago, and is remembered for that: as long as it is.
     assert guarded("", "GET", JOBS, Authorization=first).status == 401
     assert guarded("", "GET", JOBS, Authorization=second).status == 200
@@ -102,7 +101,7 @@ def test_the_first_grant_closes_a_server_that_was_open(tmp_path: Path) -> None:
 
 
 def test_no_secret_stands_in_what_a_server_keeps_and_says(guarded: Guarded) -> None:
-    add_user(guarded.file, "canary", ["read:job"], ["a"], hash_of("canary password"))
+    add_user(guarded.file, "canary", ["read:job"], ["a"], quick_hash("canary password"))
     guarded("", "GET", JOBS, Authorization=basic("canary", "canary password"))
     secrets = [*guarded.tokens.values(), "canary password", basic("canary", "canary password")]
     for path in guarded.server.data_dir.rglob("*"):

@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from guarding import JOBS, Guarded
+from guarding import JOBS, Guarded, quick_hash
 from running import Answer, Running, serving
 
 from gadus.access.file import AccessFile
 from gadus.access.granting import add_key, add_user, remove_key
-from gadus.access.passwords import hash_of
 
 KEY = generate_private_key(65537, 2048)
 
@@ -79,7 +78,7 @@ def test_what_has_to_be_signed_is_another_on_each_server_that_checks(guarded: Gu
 
 def test_where_there_are_users_only_a_password_is_asked_for(tmp_path: Path) -> None:
     file = AccessFile.of(tmp_path / "data")
-    add_user(file, "ann", ["read:job"], ["a"], hash_of("a good password"))
+    add_user(file, "ann", ["read:job"], ["a"], quick_hash("a good password"))
     with serving(tmp_path / "data") as server:
         ((name, method),) = server("GET", "/api/v1/auth").document["Methods"].items()
         assert (method["type"], method["params"]["required"]) == ("ask", ["username", "password"])
