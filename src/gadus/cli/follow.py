@@ -21,6 +21,7 @@ from gadus.contracts import Reporter, Stream
 from gadus.core.errors import Conflict, DiskFull
 from gadus.core.job import Execution, Job
 from gadus.core.spec import JobSpec
+from gadus.orchestrator.following import Unwatched
 from gadus.orchestrator.service import Service
 from gadus.wiring import open_service
 
@@ -129,7 +130,7 @@ def _written(spec: JobSpec, manner: Manner) -> str:
     return yaml.safe_dump(wire, sort_keys=False, allow_unicode=True)
 
 
-class _Watching:
+class _Watching(Unwatched):
     """The `Watcher` of a followed job: output to the relay, progress to a view."""
 
     def __init__(self, job: Job, manner: Manner) -> None:

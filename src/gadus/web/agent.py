@@ -6,7 +6,7 @@ import os
 import threading
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from gadus.config.documents import described
 
@@ -14,7 +14,6 @@ from .answering import Rooms, answered, route
 from .fleet import node_documents
 from .nodes import requester_document, version_document
 from .scoped import OPEN, ScopedRoute
-from .space import free_space
 from .wire import Document
 
 
@@ -26,10 +25,6 @@ class Agent:
 
     def routes(self, prefix: str) -> list[ScopedRoute]:
         return [
-            route("/livez", scope=OPEN, GET=self.lives),
-            route("/healthz", scope="agent", GET=self.healthy),
-            route(f"{prefix}/livez", scope=OPEN, GET=self.lives),
-            route(f"{prefix}/healthz", scope="agent", GET=self.healthy),
             route(f"{prefix}/agent/alive", scope=OPEN, GET=self.alive),
             route(f"{prefix}/agent/version", scope=OPEN, GET=self.version),
             route(f"{prefix}/agent/node", scope="agent", GET=self.own_node),
@@ -37,18 +32,6 @@ class Agent:
             route(f"{prefix}/agent/config", scope="agent", GET=self.config),
             route(f"{prefix}/agent/authconfig", scope=OPEN, GET=self.auth_config),
         ]
-
-    async def lives(self, request: Request) -> Response:
-        """Whether the process answers at all."""
-        del request
-        return PlainTextResponse("OK")
-
-    async def healthy(self, request: Request) -> Response:
-        """Whether the store can be read, and how much runs and waits. Raises StorageUnavailable."""
-        self._rooms.service.page(limit=1)
-        server = self._rooms.server
-        health = {"Status": "OK", "Running": server.follows, "Waiting": server.waiting, "FreeSpace": free_space()}
-        return answered(request, health)
 
     async def alive(self, request: Request) -> Response:
         return answered(request, {"Status": "OK"})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from gadus.core.errors import Conflict
+
 from .agent import Agent
 from .answering import answered, route
+from .clients import swagger
 from .nodes import version_document
 from .scoped import OPEN, ScopedRoute
 
@@ -48,7 +50,8 @@ class Legacy:
     async def own_id(self, request: Request) -> Response:
         """The id of the node of this process; a JSON string for generated clients."""
         own = self._agent.own_id()
-        return answered(request, own) if "json" in request.headers.get("accept", "") else PlainTextResponse(own)
+        as_json = swagger(request) or "json" in request.headers.get("accept", "")
+        return answered(request, own) if as_json else PlainTextResponse(own)
 
     async def gone(self, request: Request) -> Response:
         """What clients before 1.4 used."""
@@ -58,4 +61,4 @@ class Legacy:
     async def approve(self, request: Request) -> Response:
         """Nothing waits for a person's approval here: jobs are placed by the rules of the node."""
         del request
-        raise HTTPException(501, "executions wait for no approval here: the job selection policy decides")
+        raise Conflict("no execution waits for approval", hint="the job selection policy of a node decides")
