@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from gadus.core.errors import Conflict, NotFound
 from gadus.core.placement import unmet
@@ -16,6 +15,7 @@ from gadus.core.selector import parse_constraints
 from .answering import Rooms, answered, route
 from .nodes import availability, node_document, version_document
 from .query import Query
+from .scoped import OPEN, ScopedRoute
 from .wire import Document
 
 _NODE_ORDERS: dict[str, Callable[[Document], Any]] = {
@@ -36,17 +36,17 @@ class Agent:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         return [
-            route("/livez", GET=self.lives),
-            route("/healthz", GET=self.healthy),
-            route(f"{prefix}/livez", GET=self.lives),
-            route(f"{prefix}/healthz", GET=self.healthy),
-            route(f"{prefix}/agent/alive", GET=self.alive),
-            route(f"{prefix}/agent/version", GET=self.version),
-            route(f"{prefix}/agent/node", GET=self.own_node),
-            route(f"{prefix}/orchestrator/nodes", GET=self.nodes),
-            route(f"{prefix}/orchestrator/nodes/{{node}}", GET=self.node),
+            route("/livez", scope=OPEN, GET=self.lives),
+            route("/healthz", scope="agent", GET=self.healthy),
+            route(f"{prefix}/livez", scope=OPEN, GET=self.lives),
+            route(f"{prefix}/healthz", scope="agent", GET=self.healthy),
+            route(f"{prefix}/agent/alive", scope=OPEN, GET=self.alive),
+            route(f"{prefix}/agent/version", scope=OPEN, GET=self.version),
+            route(f"{prefix}/agent/node", scope="agent", GET=self.own_node),
+            route(f"{prefix}/orchestrator/nodes", scope="node", GET=self.nodes),
+            route(f"{prefix}/orchestrator/nodes/{{node}}", scope="node", GET=self.node),
         ]
 
     async def lives(self, request: Request) -> Response:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
@@ -21,6 +20,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
+from .scoped import ScopedRoute
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -86,14 +86,18 @@ class Rooms:
         return self.service.find(request.path_params["job"].replace(SLASH, "/"), "" if namespace == "*" else namespace)
 
 
-def route(path: str, *, name: str = "", **answering: Answering) -> Route:
-    """One path, and who answers which method: ``route(path, GET=show, DELETE=stop)``."""
+def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> ScopedRoute:
+    """
+    One path, who may ask, and who answers which method: ``route(path, scope="job", GET=show, DELETE=stop)``.
+
+    The scope ``job`` means read:job for GET and write:job for the rest; ``read:job`` means just that; ``open`` means everybody.
+    """
 
     async def answer(request: Request) -> Response:
         # HEAD is a GET of which only the head is sent.
         return await answering[request.method if request.method in answering else "GET"](request)
 
-    return Route(path, answer, methods=list(answering), name=name or None)
+    return ScopedRoute(path, answer, scope=scope, methods=list(answering), name=name or None)
 
 
 def answered(request: Request, document: Any) -> Response:

@@ -23,6 +23,7 @@ from .errors import answer, told
 from .jobs import Jobs
 from .logs import Logs
 from .parts import JobParts
+from .pins import Pins
 
 PREFIX = "/api/v1"
 _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
@@ -31,7 +32,7 @@ _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
     parts = JobParts(rooms)
-    answering = (Jobs(rooms, parts), parts, Archives(rooms), Logs(rooms), Agent(rooms))
+    answering = (Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms), Agent(rooms))
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
     routes = [route for one in answering for route in one.routes(PREFIX)]
     app = Starlette(routes=routes, exception_handlers=handlers)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from gadus.core.errors import NotFound
 from gadus.core.job import Execution, Job, State
 from gadus.threads import finished
 
 from .answering import Rooms, route
+from .scoped import ScopedRoute
 from .wire import Document
 
 _PIECE_BYTES = 1 << 18
@@ -40,9 +40,9 @@ class Archives:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         path = f"{prefix}/orchestrator/jobs/{{job}}/results/{{archive}}"
-        return [route(path, name=_NAME, GET=self.send)]
+        return [route(path, scope="job", name=_NAME, GET=self.send)]
 
     async def send(self, request: Request) -> Response:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from gadus.core.errors import (
@@ -61,7 +61,7 @@ async def told(request: Request, error: Exception) -> Response:
 
 
 def answer(
-    request: Request, status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None
+    request: HTTPConnection, status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """An error as 1.4 words it and as 1.5 does, in one document."""
     document = {

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gadus.core.errors import InvalidSpec
 from gadus.core.job import Job
@@ -22,7 +21,9 @@ from .answering import Rooms, answered, listed, route
 from .bodies import body_of
 from .clients import names_jobs
 from .parts import JobParts
+from .pins import pin_document
 from .query import Query
+from .scoped import ScopedRoute
 from .wire import Document, job_document
 
 MOST_JOBS = 500
@@ -45,14 +46,14 @@ class Jobs:
         self._rooms = rooms
         self._parts = parts
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         jobs, job = f"{prefix}/orchestrator/jobs", f"{prefix}/orchestrator/jobs/{{job}}"
         return [
-            route(jobs, GET=self.page, PUT=self.submit, POST=self.submit),
-            route(job, GET=self.describe, DELETE=self.stop),
-            route(f"{job}/rerun", PUT=self.rerun),
-            route(f"{job}/versions", GET=self.versions),
-            route(f"{job}/why", GET=self.why),
+            route(jobs, scope="job", GET=self.page, PUT=self.submit, POST=self.submit),
+            route(job, scope="job", GET=self.describe, DELETE=self.stop),
+            route(f"{job}/rerun", scope="job", PUT=self.rerun),
+            route(f"{job}/versions", scope="job", GET=self.versions),
+            route(f"{job}/why", scope="job", GET=self.why),
         ]
 
     async def submit(self, request: Request) -> Response:
@@ -96,6 +97,8 @@ class Jobs:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
         if "executions" in included:
             document["Executions"] = {"NextToken": "", "Items": await self._parts.executions_of(request, job)}
+        if "manifests" in included:
+            document["Manifests"] = [pin_document(pin) for pin in job.pins]
         return answered(request, document)
 
     async def stop(self, request: Request) -> Response:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from gadus.contracts import Stream
 from gadus.core.errors import NotFound
@@ -18,6 +17,7 @@ from gadus.runner.ring_reader import RingReader
 
 from .answering import Rooms, route
 from .query import Query
+from .scoped import ScopedRoute
 
 _LOOK_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 16
@@ -30,8 +30,8 @@ class Logs:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    def routes(self, prefix: str) -> list[Route]:
-        return [route(f"{prefix}/orchestrator/jobs/{{job}}/logs", GET=self.send)]
+    def routes(self, prefix: str) -> list[ScopedRoute]:
+        return [route(f"{prefix}/orchestrator/jobs/{{job}}/logs", scope="job", GET=self.send)]
 
     async def send(self, request: Request) -> Response:
         """

@@ -8,7 +8,6 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gadus.contracts import Stream
 from gadus.core.errors import InvalidSpec
@@ -20,6 +19,7 @@ from .archive import published
 from .clients import numbering_for, waits_by_history
 from .history import history
 from .query import Query
+from .scoped import ScopedRoute
 from .wire import Document, Written, execution_document, rfc3339
 
 MOST_EXECUTIONS = 10_000
@@ -42,12 +42,12 @@ class JobParts:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
-    def routes(self, prefix: str) -> list[Route]:
+    def routes(self, prefix: str) -> list[ScopedRoute]:
         job = f"{prefix}/orchestrator/jobs/{{job}}"
         return [
-            route(f"{job}/executions", GET=self.executions),
-            route(f"{job}/history", GET=self.history),
-            route(f"{job}/results", GET=self.results),
+            route(f"{job}/executions", scope="job", GET=self.executions),
+            route(f"{job}/history", scope="job", GET=self.history),
+            route(f"{job}/results", scope="job", GET=self.results),
         ]
 
     async def executions(self, request: Request) -> Response:

@@ -112,6 +112,7 @@ def execution_document(
         "Revision": 1,
         "CreateTime": nanoseconds(execution.created_at),
         "ModifyTime": nanoseconds(execution.modified_at),
+        **_ours(execution),
     }
 
 
@@ -142,6 +143,17 @@ def _comment(execution: Execution) -> str:
     if execution.outcome is not None and execution.outcome.error is not None:
         return execution.outcome.error.message
     return execution.phase.value if execution.phase else ""
+
+
+def _ours(execution: Execution) -> Document:
+    """What Bacalhau's executions do not tell: the phase, the error as it was raised, what was read and used."""
+    outcome = execution.outcome
+    error = outcome.error if outcome else None
+    return {
+        "Phase": execution.phase.value if execution.phase else "",
+        "Error": {"Kind": error.kind, "Message": error.message, "Hint": error.hint} if error else None,
+        "Receipt": outcome.receipt if outcome else {},
+    }
 
 
 def _run_output(execution: Execution, written: Written) -> Document | None:

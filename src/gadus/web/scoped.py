@@ -1,0 +1,76 @@
+"""Routes that say what a caller must be allowed to, and turn away those that are not before anything of them is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from starlette.requests import HTTPConnection
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from gadus.access.caller import ANYONE, Caller
+
+from .errors import answer
+
+OPEN = "open"
+"""The scope of a route that needs none: it answers everybody."""
+CALLER = "gadus.caller"
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+class Scoped(Protocol):
+    """A route whose needs can be read: ``scopes`` has the scope of each method."""
+
+    scopes: Mapping[str, str]
+
+
+class ScopedRoute(Route):
+    """A route of requests; `scope` is ``job`` for reading and writing by method, ``read:job`` for one of both, or ``open``."""
+
+    def __init__(self, path: str, endpoint: Any, *, scope: str, methods: Sequence[str], name: str | None = None) -> None:
+        super().__init__(path, endpoint, methods=methods, name=name)
+        self.scopes: Mapping[str, str] = {method: _needed(scope, method) for method in sorted(self.methods or ())}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, if its caller may ask."""
+        needed = self.scopes.get(scope["method"], OPEN)
+        if await _refused(needed, scope, receive, send):
+            return
+        await super().handle(scope, receive, send)
+
+
+class ScopedWebSocketRoute(WebSocketRoute):
+    """A route of WebSockets; a caller that may not is told so instead of the upgrade."""
+
+    def __init__(self, path: str, endpoint: Any, *, scope: str, name: str | None = None) -> None:
+        super().__init__(path, endpoint, name=name)
+        self.scopes: Mapping[str, str] = {"GET": _needed(scope, "GET")}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one WebSocket, if its caller may ask."""
+        if await _refused(self.scopes["GET"], scope, receive, send):
+            return
+        await super().handle(scope, receive, send)
+
+
+def caller_of(request: HTTPConnection) -> Caller:
+    """Who sent this request."""
+    caller: Caller = request.scope.get(CALLER, ANYONE)
+    return caller
+
+
+async def _refused(needed: str, scope: Scope, receive: Receive, send: Send) -> bool:
+    caller = caller_of(HTTPConnection(scope))
+    if needed == OPEN or caller.may(needed):
+        return False
+    what = f"{caller.name} may not do this: it needs the scope {needed}, and has {', '.join(sorted(caller.scopes)) or 'none'}"
+    hint = f"ask for a token with --scope {needed}"
+    await answer(HTTPConnection(scope), 403, "Forbidden", what, hint)(scope, receive, send)
+    return True
+
+
+def _needed(scope: str, method: str) -> str:
+    if scope == OPEN or ":" in scope:
+        return scope
+    return f"{'read' if method in _READING else 'write'}:{scope}"
