@@ -31,7 +31,7 @@ def environment_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch
     """Each test has an empty home; nothing of the user's settings, caches or credentials is seen."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("AWS_", "GADUS_", "XDG_")) and name != "GADUS_REQUIRE_ALL_PARTS":
+        if name.startswith(("AWS_", "BACALHAU_", "GADUS_", "XDG_")) and name != "GADUS_REQUIRE_ALL_PARTS":
             monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "DOCKER_CONFIG"):
         monkeypatch.delenv(name, raising=False)

@@ -19,7 +19,14 @@ LONGEST_LINES = 400
 VAGUE = {"util", "utils", "helper", "helpers", "common", "base", "manager", "misc"}
 # Beside the settings: the AWS credential chain has its own rules, --template-envs is about the environment itself, and the
 # process of a program gets none.
-MAY_READ_ENVIRONMENT = {"config/reading.py", "s3/credentials.py", "cli/commands/job_run.py", "engines/_wasm_started.py"}
+MAY_READ_ENVIRONMENT = {
+    "config/reading.py",
+    "config/client.py",
+    "config/profiles.py",
+    "s3/credentials.py",
+    "cli/commands/job_run.py",
+    "engines/_wasm_started.py",
+}
 DOT = r"\."
 # Put together here, so that this file does not name them either.
 HOSTS = re.compile(rf"py{'pi'}{DOT}org|python{'hosted'}{DOT}org|np{'mjs'}{DOT}org|deb{DOT}deb{'ian'}{DOT}org")

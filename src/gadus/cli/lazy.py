@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 
 import click
 
-from gadus.config import Settings, settings_from
+from gadus.config import ClientSettings, Settings, client_settings, settings_from
+
+from . import everywhere
 
 _YES = {"true", "t", "1", "yes"}
 _NO = {"false", "f", "0", "no"}
@@ -83,14 +85,13 @@ class UsageMistake(click.UsageError):
 
 
 class Command(click.Command):
-    """A command that also takes ``--data-dir`` and ``--json``, and ``--flag=false`` for every flag that is on or off."""
+    """A command that also takes the options of `everywhere` and ``--json``, and ``--flag=false`` for every switch."""
 
     def __init__(self, *positional: Any, **attributes: Any) -> None:
         super().__init__(*positional, **attributes)
+        taken = {name for one in self.params for name in (*one.opts, *one.secondary_opts)}
         self.params += [
-            click.Option(
-                ["--data-dir"], metavar="DIR", expose_value=False, callback=_keep_data_dir, help="Where Gadus keeps its state."
-            ),
+            *everywhere.options(all_shown=False, taken=taken),
             click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on standard output instead of text."),
         ]
 
@@ -122,11 +123,11 @@ class Command(click.Command):
         return [*plain, *args[end:]]
 
 
-def _keep_data_dir(ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
-    if value:
-        ctx.find_root().params["data_dir"] = value
-
-
 def settings_of(ctx: click.Context) -> Settings:
-    """The settings under ``--data-dir``, wherever on the command line it stood."""
-    return settings_from(data_dir=ctx.find_root().params.get("data_dir") or "")
+    """The settings under ``--data-dir`` and ``--config``, wherever on the command line they stood."""
+    return settings_from(data_dir=everywhere.data_dir(ctx))
+
+
+def client_of(ctx: click.Context) -> ClientSettings:
+    """The server that the command asks, by its flags, the environment or a profile."""
+    return client_settings(flags=everywhere.client_flags(ctx))

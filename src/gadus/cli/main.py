@@ -12,6 +12,7 @@ from gadus import __version__
 from gadus.cli.show.failures import Interrupted, end_of_unforeseen, report
 from gadus.core.errors import GadusError
 
+from . import everywhere
 from .commands.plan import PlanGroup
 from .lazy import LazyGroup, Leaf
 
@@ -40,8 +41,7 @@ _STORE = {
 
 
 @click.pass_context
-def _no_command(ctx: click.Context, data_dir: str | None) -> None:
-    del data_dir  # read by commands from the root context
+def _no_command(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -59,7 +59,7 @@ def _tree() -> LazyGroup:
             "version": Leaf("version:version", "Print the version."),
         },
         params=[
-            click.Option(["--data-dir"], metavar="DIR", help="Where Gadus keeps its state (else GADUS_DATA_DIR)."),
+            *everywhere.options(all_shown=True),
             click.Option(
                 ["--version"],
                 is_flag=True,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .client import ClientSettings, client_settings
+from .profiles import Profile, Profiles
 from .reading import settings_from
 from .settings import Phases, Policy, Settings
 
-__all__ = ["Phases", "Policy", "Settings", "settings_from"]
+__all__ = ["ClientSettings", "Phases", "Policy", "Profile", "Profiles", "Settings", "client_settings", "settings_from"]

@@ -27,6 +27,7 @@ from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped, nearest
 from gadus.core.units import parse_bytes, parse_cores
 
+from .client import known_variables
 from .settings import CAPACITY, JOB_DEFAULTS, LOG_LIMIT_BYTES, Phases, Policy, Settings
 from .values import cache_limit, duration, is_local, labels, log_limit, names, truth, web_address
 
@@ -74,7 +75,7 @@ class _Reading:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self._known = {"GADUS_DATA_DIR"}
+        self._known = {"GADUS_DATA_DIR", *(name for name in known_variables() if name.startswith(_OURS))}
         self._problems: list[str] = []
         self._hints: list[str] = []
 
