@@ -20,7 +20,7 @@ from gadus.core.errors import Bug, GadusError
 
 from .text import printable_lines
 
-_COLOURS = {"Error": "red", "Hint": "green", "Warning": "yellow"}
+_COLOURS = {"Error": "red", "Hint": "green", "Warning": "yellow", "Note": "cyan"}
 _GONE = {errno.EIO, errno.EBADF, errno.EPIPE}
 
 
