@@ -40,8 +40,10 @@ class Lines:
 class Frames:
     """Frames of what a program writes just now: as it is found, in parts of lines or several at once."""
 
-    def __init__(self, *, named: bool = False) -> None:
+    def __init__(self, *, named: bool = False, exact: bool = False) -> None:
+        """`exact`: what is no UTF-8 is not replaced, but written as surrogates, byte by byte as in PEP 383."""
         self._named = named
+        self._on_error, self._encode = ("surrogateescape", json.dumps) if exact else ("replace", _encode)
         self._decoders: dict[tuple[str, Stream], codecs.IncrementalDecoder] = {}
 
     def of(self, piece: Piece) -> Iterator[str]:
@@ -51,14 +53,14 @@ class Frames:
 
     def _decoded(self, piece: Piece) -> str:
         # A character may be written in two halves.
-        decoder = self._decoders.setdefault((piece.execution, piece.stream), _decoder("replace"))
+        decoder = self._decoders.setdefault((piece.execution, piece.stream), _decoder(self._on_error))
         return decoder.decode(piece.data, final=piece.last)
 
     def _frame(self, piece: Piece, text: str) -> str:
         value: dict[str, object] = {"Type": _TYPES[piece.stream], "Line": text}
         if self._named:
             value["ExecutionID"] = piece.execution
-        return _encode({"value": value}) + "\n"
+        return self._encode({"value": value}) + "\n"
 
 
 class Replayed(Frames):

@@ -7,20 +7,22 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import click
+from pydantic import BaseModel
 
+from gadus import plugins
 from gadus.cli.flags.options import manner, with_run_flags
 from gadus.cli.lazy import Command, UsageMistake, client_of, settings_of
 from gadus.cli.run import run_job
 from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say, say_labelled
+from gadus.config import ClientSettings, Settings
 from gadus.core.errors import InvalidSpec
 from gadus.core.jobfile.decode import decode_job
 from gadus.core.spec import JobSpec
 from gadus.core.template.render import render
-from gadus.wiring import open_service, params_model
 
 Result = TypeVar("Result")
 
@@ -55,7 +57,7 @@ def run(
     if not no_template:
         given = {**_from_environment(pattern), **_given(variables)}
         text = _blamed(lambda: render(text, given, _name_of(file)))
-    spec, warnings = _decoded(text, file)
+    spec, warnings = _decoded(text, file, client_of(ctx))
     if not (how.quiet or how.hide_warnings):
         for warning in warnings:
             say_labelled("Warning", warning)
@@ -67,7 +69,7 @@ def run(
 @click.pass_context
 def validate(ctx: click.Context, /, file: str, *, as_json: bool) -> None:
     """Check the job in FILE, or on standard input (`-`), and run nothing."""
-    spec, warnings = _decoded(_text_of(file), file)
+    spec, warnings = _decoded(_text_of(file), file, client_of(ctx))
     if not client_of(ctx).endpoint:
         # A server knows best what it can run: it is not asked, as in Bacalhau.
         _check_here(spec, settings_of(ctx))
@@ -86,8 +88,22 @@ def _check_here(spec: JobSpec, settings: Settings) -> None:
         _blamed(lambda: service.check(spec))
 
 
-def _decoded(text: str, file: str) -> tuple[JobSpec, tuple[str, ...]]:
+def _decoded(text: str, file: str, client: ClientSettings) -> tuple[JobSpec, tuple[str, ...]]:
+    params_model = _params_if_known if client.endpoint else _params_of
     return _blamed(lambda: decode_job(text, params_model=_params_model, name=_name_of(file)))
+
+
+def _params_of(kind: Literal["engine", "source"], name: str) -> type[BaseModel]:
+    model: type[BaseModel] = plugins.load("engines" if kind == "engine" else "storage", name).Params
+    return model
+
+
+def _params_if_known(kind: Literal["engine", "source"], name: str) -> type[BaseModel] | None:
+    """None for a plugin that is not installed here: the server may have it."""
+    try:
+        return _params_of(kind, name)
+    except InvalidSpec:
+        return None
 
 
 def _blamed(read: Callable[[], Result]) -> Result:
