@@ -100,8 +100,8 @@ def test_a_job_is_found_by_id_leading_part_or_name(where: Where) -> None:
         assert store.find("j-aaaa1").id == "j-aaaa1111"
         assert store.find("one").id == "j-aaaa1111"
         assert store.find("two").id == "j-bbbb"
-        assert store.find("two", "default").id == "j-aaaa3333"
-        assert store.find("j-", "other").id == "j-bbbb"
+        assert store.find("two", frozenset({"default"})).id == "j-aaaa3333"
+        assert store.find("j-", frozenset({"other"})).id == "j-bbbb"
         with pytest.raises(Conflict, match="multiple jobs found for 'j-aaaa': j-aaaa1111, j-aaaa2222"):
             store.find("j-aaaa")
         for missing in ("", "nobody", "j-c", "%", "_-aaaa1111", "J-AAAA1111", "\0", "j-aaaa1111\0", "\ud800"):
@@ -112,6 +112,23 @@ def test_a_job_is_found_by_id_leading_part_or_name(where: Where) -> None:
         assert store.latest_named("other", "one") is None
         with pytest.raises(NotFound, match="job not found: j-aaaa"):
             store.get("j-aaaa")
+
+
+def test_jobs_of_other_namespaces_are_not_there(where: Where) -> None:
+    with open_store(where) as store:
+        for number, namespace in enumerate(("a", "b", "c")):
+            submit(store, f"j-000{number}", name="same", at=float(number), Namespace=namespace)
+        assert store.find("j-0", frozenset({"b"})).id == "j-0001"
+        assert store.find("same", frozenset({"a", "b"})).id == "j-0001"
+        with pytest.raises(Conflict, match=r"j-0000, j-0001$"):
+            store.find("j-0", frozenset({"a", "b", "nobody's"}))
+        for text in ("j-0002", "j-0002"[:5] + "2", "same"):
+            for none in (frozenset[str](), frozenset({"\0"}), frozenset({"d"})):
+                with pytest.raises(NotFound):
+                    store.find(text, none)
+                assert store.page(limit=9, namespaces=none) == ([], "")
+        assert [job.id for job in store.page(limit=9, namespaces=frozenset({"a", "c"}))[0]] == ["j-0002", "j-0000"]
+        assert all_pages(store, 1, namespaces=frozenset({"a", "c"})) == ["j-0002", "j-0000"]
 
 
 def all_pages(store: object, limit: int, **wanted: object) -> list[str]:
@@ -150,12 +167,12 @@ def test_pages_of_a_namespace_a_state_and_labels(where: Where) -> None:
             job = submit(store, f"j-{number:02}", at=float(number), Namespace="abc"[number % 3], Labels=labels)
             if number % 4 == 0:
                 stop(store, job)
-        assert all_pages(store, 2, namespace="b", newest_first=False) == ["j-01", "j-04", "j-07", "j-10"]
+        assert all_pages(store, 2, namespaces=frozenset("b"), newest_first=False) == ["j-01", "j-04", "j-07", "j-10"]
         assert all_pages(store, 2, states=(State.STOPPED,), newest_first=False) == ["j-00", "j-04", "j-08"]
-        assert all_pages(store, 2, states=(State.STOPPED, State.FAILED), namespace="b") == ["j-04"]
+        assert all_pages(store, 2, states=(State.STOPPED, State.FAILED), namespaces=frozenset("b")) == ["j-04"]
         even = Constraint.model_validate({"Key": "even", "Operator": "exists"})
         assert all_pages(store, 4, labels=(even,), newest_first=False) == [f"j-{n:02}" for n in range(0, 12, 2)]
-        assert all_pages(store, 1, labels=(even,), states=(State.QUEUED,), namespace="a") == ["j-06"]
+        assert all_pages(store, 1, labels=(even,), states=(State.QUEUED,), namespaces=frozenset("a")) == ["j-06"]
 
 
 def test_what_waits_is_told_apart_from_what_runs_and_what_is_over(where: Where) -> None:

@@ -137,3 +137,59 @@ async def test_more_connections_than_files_are_turned_away(port, monkeypatch):
     assert await answer_to(port, GET) == b""
     for _, writer in held:
         writer.close()
+
+
+class Endless:
+    """Sends for as long as it is let, over HTTP and over a WebSocket; `ended` when it is not let any more."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http":
+            begin, piece = "http.response.start", {"type": "http.response.body", "body": bytes(1 << 16), "more_body": True}
+        else:
+            begin, piece = "websocket.accept", {"type": "websocket.send", "bytes": bytes(1 << 16)}
+        gone = asyncio.create_task(self._gone(receive))
+        try:
+            await send({"type": begin, "status": 200} if scope["type"] == "http" else {"type": begin})
+            while not gone.done():
+                await send(piece)
+                await asyncio.sleep(0)
+        except OSError:
+            pass
+        finally:
+            gone.cancel()
+            self.ended.set()
+
+    async def _gone(self, receive) -> None:
+        while not (await receive())["type"].endswith("disconnect"):
+            pass
+
+
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + b"x" * 22 + b"==\r\n"
+)
+
+
+@pytest.mark.parametrize("more", [b"", UPGRADE], ids=["http", "websocket"])
+async def test_client_that_takes_nothing_is_cut_off_and_one_that_takes_is_not(monkeypatch, more):
+    """1. two clients get an endless answer; 2. one reads it, the other does not; 3. only the other one is cut off."""
+    monkeypatch.setattr(gadus.web.deadlines, "TAKING_SECONDS", 0.3)
+    monkeypatch.setattr(gadus.web.deadlines, "BODY_SECONDS", 0.1)
+    endless = Endless()
+    with listening("127.0.0.1", 0) as listener:
+        async with served(endless, listener, asyncio.Event()):
+            port = listener.getsockname()[1]
+            _, deaf_writer = await sent(port, GET[:-2] + more + b"\r\n")
+            deaf_writer.transport.pause_reading()
+            async with asyncio.timeout(30):
+                await endless.ended.wait()
+            endless.ended.clear()
+            reader, writer = await sent(port, GET[:-2] + more + b"\r\n")
+            until = asyncio.get_running_loop().time() + 1.0
+            while asyncio.get_running_loop().time() < until:
+                assert await reader.read(1 << 16)
+            assert not endless.ended.is_set()
+            for one in (deaf_writer, writer):
+                one.transport.abort()

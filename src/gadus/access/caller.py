@@ -52,3 +52,5 @@ def caller(name: str, scopes: Iterable[str], namespaces: Iterable[str]) -> Calle
 
 ANYONE = caller("anyone", (ALL,), (ALL,))
 """Who asks a server without access control."""
+NOBODY = caller("nobody", (), ())
+"""Who asks where nobody needs to say who they are."""

@@ -110,9 +110,9 @@ class Service:
                 raise Conflict(f"job {job_id} has already begun; it is {job.state.value}", hint="submit it again")
             return await drive(self._store, self._backend, self._needs_of, job, watcher)
 
-    def find(self, text: str, namespace: str = "") -> Job:
-        """The one job with this id or leading part of an id, or the newest of this name. Raises NotFound, Conflict."""
-        return self._store.find(text, namespace)
+    def find(self, text: str, namespaces: frozenset[str] | None = None) -> Job:
+        """The one job with this id or leading part of an id, or the newest of this name: see `Store.find`."""
+        return self._store.find(text, namespaces)
 
     def page(
         self,
@@ -120,11 +120,11 @@ class Service:
         limit: int,
         after: str = "",
         newest_first: bool = True,
-        namespace: str = "",
+        namespaces: frozenset[str] | None = None,
         labels: Sequence[Constraint] = (),
     ) -> tuple[Sequence[Job], str]:
         """Some jobs, and the token for the next ones: see `Store.page`."""
-        return self._store.page(limit=limit, after=after, newest_first=newest_first, namespace=namespace, labels=labels)
+        return self._store.page(limit=limit, after=after, newest_first=newest_first, namespaces=namespaces, labels=labels)
 
     def jobs(self, *, limit: int, labels: Sequence[Constraint] = (), newest_first: bool = True) -> Sequence[Job]:
         """At most `limit` jobs whose labels meet every constraint."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -19,6 +20,7 @@ class RingReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._head = path.open("rb", buffering=0)
+        self._at = 0
         self._head_end = 0
         # The offset, in all that was written, of what is read next; None while the file itself has it.
         self._in_tail: int | None = None
@@ -27,19 +29,35 @@ class RingReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is read any more."""
         self._head.close()
+
+    def again(self) -> RingReader:
+        """Another reader, where this one is now, of the same file: open only once, until this one closes it."""
+        return copy(self)
+
+    def mark(self) -> tuple[int, ...]:
+        """Another one whenever there is more to read."""
+        size = os.fstat(self._head.fileno()).st_size
+        stretches = self._stretches()
+        with suppress(IndexError, FileNotFoundError):
+            return size, stretches[-1], (tail_directory(self._path) / str(stretches[-1])).stat().st_size
+        return (size,)
 
     def read(self, most_bytes: int = _BLOCK_BYTES) -> bytes:
         """The next bytes; none when there are none yet, or none any more."""
         if self._in_tail is None:
-            if data := self._head.read(most_bytes):
+            if data := self._of_head(most_bytes):
                 return data
             if not self._stretches():
                 return b""
             # Since the first look the head was filled, or the whole file was.
-            if data := self._head.read(most_bytes):
+            if data := self._of_head(most_bytes):
                 return data
-            self._in_tail = self._head_end = self._head.tell()
+            self._in_tail = self._head_end = self._at
         while stretches := self._stretches():
             with suppress(FileNotFoundError):
                 return self._of_tail(self._in_tail, stretches, most_bytes)
@@ -47,7 +65,7 @@ class RingReader:
 
     def skip_to_last_lines(self, lines: int) -> None:
         """Go to the beginning of the last `lines` lines there are now; a line end at the very end begins no further line."""
-        self._head.seek(0, os.SEEK_END)
+        self._at = self._head.seek(0, os.SEEK_END)
         left = lines
         for start in reversed(self._stretches()):
             try:
@@ -55,11 +73,11 @@ class RingReader:
                     at, left = _last_lines(stretch, left, at_the_end=left == lines)
             except FileNotFoundError:
                 break
-            self._in_tail, self._head_end = start + at, self._head.tell()
+            self._in_tail, self._head_end = start + at, self._at
             if not left:
                 return
         if self._in_tail in (None, self._head_end):
-            self._head.seek(_last_lines(self._head, left, at_the_end=left == lines)[0])
+            self._at = _last_lines(self._head, left, at_the_end=left == lines)[0]
             self._in_tail = None
 
     def _stretches(self) -> list[int]:
@@ -67,6 +85,11 @@ class RingReader:
             return sorted(int(path.name) for path in tail_directory(self._path).iterdir())
         except FileNotFoundError:
             return []
+
+    def _of_head(self, most_bytes: int) -> bytes:
+        data = os.pread(self._head.fileno(), most_bytes, self._at)
+        self._at += len(data)
+        return data
 
     def _of_tail(self, offset: int, stretches: list[int], most_bytes: int) -> bytes:
         start = max((one for one in stretches if one <= offset), default=None)
@@ -86,9 +109,9 @@ class RingReader:
             return b""
         left_out, line_bytes = read_left_out(text)
         missed = self._head_end + left_out - offset
-        self._head.seek(self._head_end + line_bytes + max(-missed, 0))
+        self._at = self._head_end + line_bytes + max(-missed, 0)
         self._in_tail = None
-        return left_out_line(missed) if missed > 0 else self._head.read(most_bytes)
+        return left_out_line(missed) if missed > 0 else self._of_head(most_bytes)
 
 
 def _last_lines(file: BinaryIO, lines: int, *, at_the_end: bool) -> tuple[int, int]:

@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
+from gadus.access.gate import Gate
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.job import Job
@@ -20,7 +22,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service
 
 from .query import Query
-from .scoped import ScopedRoute
+from .scoped import ScopedRoute, ScopedWebSocketRoute, caller_of
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -72,18 +74,33 @@ class Driving(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The parts of a running server that routes speak to. `closing` is set when it is about to end."""
+    """
+    The parts of a running server that routes speak to.
+
+    `closing` is set when it is about to end. `gate` lets callers in, everybody when there is none. `hosts` are the names under
+    which it answers, beside its addresses.
+    """
 
     server: Driving
     service: Service
     settings: Settings
     params_model: ParamsModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: Gate | None = None
+    hosts: frozenset[str] = frozenset()
 
-    def job_of(self, request: Request) -> Job:
+    def job_of(self, request: HTTPConnection) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""
-        namespace = Query(request).text("namespace")
-        return self.service.find(request.path_params["job"].replace(SLASH, "/"), "" if namespace == "*" else namespace)
+        return self.service.find(request.path_params["job"].replace(SLASH, "/"), asked_namespaces(request))
+
+
+def asked_namespaces(request: HTTPConnection) -> frozenset[str] | None:
+    """
+    The namespaces that a request is about, of those that its caller reaches; None for every one.
+
+    What is not in them does not exist for the caller.
+    """
+    return caller_of(request).among(Query(request).text("namespace"))
 
 
 def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> ScopedRoute:
@@ -98,6 +115,11 @@ def route(path: str, *, scope: str, name: str = "", **answering: Answering) -> S
         return await answering[request.method if request.method in answering else "GET"](request)
 
     return ScopedRoute(path, answer, scope=scope, methods=list(answering), name=name or None)
+
+
+def socket_route(path: str, *, scope: str, answering: Callable[[WebSocket], Awaitable[None]]) -> ScopedWebSocketRoute:
+    """One path, and who answers those that ask for a WebSocket there."""
+    return ScopedWebSocketRoute(path, answering, scope=scope)
 
 
 def answered(request: Request, document: Any) -> Response:

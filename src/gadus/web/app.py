@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +10,6 @@ from uuid import uuid4
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
@@ -19,7 +17,8 @@ from gadus.core.errors import GadusError
 from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
-from .errors import answer, told
+from .errors import told
+from .guard import Guard
 from .jobs import Jobs
 from .logs import Logs
 from .parts import JobParts
@@ -38,17 +37,17 @@ def application(rooms: Rooms) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A job may be named anything: to send a client elsewhere for a slash would be a guess.
     app.router.redirect_slashes = False
-    return _Outside(app)
+    return _Outside(Guard(app, routes, rooms.gate, rooms.hosts))
 
 
 class _Outside:
-    """Gives each request an id, and turns away those that a browser sends on behalf of another site."""
+    """Gives each request an id, and reads its path as it was meant."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -59,27 +58,10 @@ class _Outside:
         scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
         async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 marked = MutableHeaders(scope=message)
                 marked["X-Request-Id"] = scope["gadus.request_id"]
                 marked["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
-        if _is_an_address(headers.get("host", "")):
-            await self._app(scope, receive, send_marked)
-            return
-        what = "this server answers under an address or as localhost only, not under another name"
-        refused = answer(Request(scope), 403, "Forbidden", what, "use the address that the server printed at its start")
-        await refused(scope, receive, send_marked)
-
-
-def _is_an_address(host: str) -> bool:
-    """Another site's name that was made to point here is how its pages could read the answers."""
-    name = re.sub(r":[0-9]*\Z", "", host).strip("[]").lower()
-    if name in ("", "localhost"):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        await self._app(scope, receive, send_marked)

@@ -17,7 +17,7 @@ from gadus.core.job import Execution, Job, State
 from gadus.threads import finished
 
 from .answering import Rooms, route
-from .scoped import ScopedRoute
+from .scoped import ScopedRoute, gate_of
 from .wire import Document
 
 _PIECE_BYTES = 1 << 18
@@ -27,10 +27,16 @@ _HEADERS = {"Content-Security-Policy": "sandbox"}
 
 
 def published(request: Request, job: Job, execution: Execution) -> Document | None:
-    """Where the results of a completed execution are fetched; None for another. They are kept whoever publishes them."""
+    """
+    Where the results of a completed execution are fetched; None for another. They are kept whoever publishes them.
+
+    Where callers say who they are, the link itself opens this one archive for some minutes: Bacalhau's client sends no token.
+    """
     if execution.state is not State.COMPLETED:
         return None
     url = request.url_for(_NAME, job=job.id, archive=f"{execution.id}.tar.gz")
+    if gate := gate_of(request):
+        url = url.include_query_params(**gate.link(url.path))
     return {"Type": "urlDownload", "Params": {"URL": str(url)}}
 
 

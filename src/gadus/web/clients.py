@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from .wire import NUMBERS_OF_1_4, NUMBERS_SINCE_1_5_2, Numbering
 
@@ -15,7 +15,7 @@ _NOT_RELEASED = re.compile(r"v?0\.0\.0(?:-x*)?")
 Version = tuple[int, int, int]
 
 
-def version_of(request: Request) -> Version:
+def version_of(request: HTTPConnection) -> Version:
     """The version that a client says it has; zeros when it says none."""
     text = request.headers.get("x-bacalhau-git-version", "").strip()
     found = _VERSION.match(text)
@@ -24,17 +24,22 @@ def version_of(request: Request) -> Version:
     return int(found[1]), int(found[2]), int(found[3])
 
 
-def numbering_for(request: Request) -> Numbering:
+def numbering_for(request: HTTPConnection) -> Numbering:
     """The numbers of states that the client knows: browsers have a page of a late version, who says nothing has 1.4."""
     browser = request.headers.get("user-agent", "").startswith("Mozilla/")
     return NUMBERS_SINCE_1_5_2 if browser or version_of(request) >= (1, 5, 2) else NUMBERS_OF_1_4
 
 
-def waits_by_history(request: Request) -> bool:
+def swagger(request: HTTPConnection) -> bool:
+    """Whether the client is the Python one, which was generated from a description with names of its own."""
+    return request.headers.get("user-agent", "").startswith("Swagger-Codegen")
+
+
+def waits_by_history(request: HTTPConnection) -> bool:
     """Whether the client takes an empty ``NextToken`` of the history for the end of the job."""
     return version_of(request) >= (1, 5, 0)
 
 
-def names_jobs(request: Request) -> bool:
+def names_jobs(request: HTTPConnection) -> bool:
     """Whether a name is a job's identity to the client: the same name again means the same job anew."""
     return version_of(request) >= (1, 8, 0)

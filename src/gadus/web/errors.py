@@ -40,6 +40,7 @@ _HINTS = {
     413: "data belongs into inputs, not into the job",
     415: "send JSON, with the header Content-Type: application/json",
 }
+_CHALLENGE = 'Bearer realm="gadus", Basic realm="gadus", charset="UTF-8"'
 _OUR_FAULT = "please report it: the server's standard error has what went wrong"
 
 
@@ -51,6 +52,11 @@ async def told(request: Request, error: Exception) -> Response:
             f"there is no {request.method} {clipped(request.url.path)}" if error.status_code in (404, 405) else error.detail
         )
         return answer(request, error.status_code, code, detail, _HINTS.get(error.status_code, ""), error.headers)
+    return refusal(request, error)
+
+
+def refusal(request: HTTPConnection, error: Exception) -> Response:
+    """The answer when our own code raised `error`."""
     if isinstance(error, GadusError):
         for kind, status, code in _STATUS:
             if isinstance(error, kind):
@@ -79,6 +85,8 @@ def answer(
 
 
 def _headers(error: GadusError) -> dict[str, str]:
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": _CHALLENGE}
     if not error.can_retry:
         return {}
     seconds = getattr(error, "retry_after_seconds", 0.0) or _RETRY_SECONDS

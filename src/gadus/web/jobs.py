@@ -17,13 +17,13 @@ from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
 from gadus.threads import finished
 
-from .answering import Rooms, answered, listed, route
+from .answering import Rooms, answered, asked_namespaces, listed, route
 from .bodies import body_of
 from .clients import names_jobs
 from .parts import JobParts
 from .pins import pin_document
 from .query import Query
-from .scoped import ScopedRoute
+from .scoped import ScopedRoute, permit
 from .wire import Document, job_document
 
 MOST_JOBS = 500
@@ -70,6 +70,7 @@ class Jobs:
         text = json.dumps(_as_meant(body.mapping("Job")), ensure_ascii=False)
         # In a thread: a large job takes longer to read than others should wait.
         spec, warnings = await finished(decode_job, text, params_model=self._rooms.params_model, name="Job")
+        permit(request, "write:job", spec.namespace)
         by_name = names_jobs(request) or "Force" in body
         job = await self._rooms.server.submit(spec, key=key, by_name=by_name, force=body.switch("Force"))
         return answered(request, {"JobID": job.id, "EvaluationID": str(uuid4()), "Warnings": list(warnings) or None})
@@ -79,12 +80,11 @@ class Jobs:
         query = Query(request)
         if query.text("order_by") == "modified_at":
             raise InvalidSpec(["order_by: jobs are listed by created_at; modified_at is not offered"])
-        namespace = query.text("namespace")
         jobs, token = self._rooms.service.page(
             limit=min(query.number("limit") or MOST_JOBS, MOST_JOBS),
             after=query.text("next_token"),
             newest_first=query.switch("reverse"),
-            namespace="" if namespace == "*" else namespace,
+            namespaces=asked_namespaces(request),
             labels=parse_constraints(",".join(query.all("labels"))),
         )
         return listed(request, [job_document(job) for job in jobs], token=token)

@@ -1,27 +1,31 @@
-"""What the programs of a job wrote, as text that is sent while it grows."""
+"""What the programs of a job wrote: over a WebSocket, or as an answer that goes on while it grows."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gadus.contracts import Stream
-from gadus.core.errors import NotFound
-from gadus.core.job import Execution, Job
-from gadus.runner.ring_reader import RingReader
+from gadus.core.errors import GadusError, NotFound
+from gadus.core.job import Execution, Job, State
 
-from .answering import Rooms, route
+from .answering import Rooms, answered, route, socket_route
+from .clients import swagger
+from .editions import of_edition
+from .frames import Frames, Lines, Replayed, error_frame
+from .growth import Followed, Growth, Known
+from .pieces import Following, Piece, pieces
 from .query import Query
-from .scoped import ScopedRoute
+from .scoped import ScopedRoute, ScopedWebSocketRoute
 
-_LOOK_SECONDS = 0.2
-_BLOCK_BYTES = 1 << 16
 _HEADERS = {"Content-Security-Policy": "sandbox", "Cache-Control": "no-store"}
+_NDJSON = "application/x-ndjson"
+_MOST_BYTES_AT_ONCE = 1 << 20
+"""So much of the logs is in an answer that cannot be sent piece by piece."""
 
 
 class Logs:
@@ -29,75 +33,156 @@ class Logs:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._growth = Growth(rooms)
 
-    def routes(self, prefix: str) -> list[ScopedRoute]:
-        return [route(f"{prefix}/orchestrator/jobs/{{job}}/logs", scope="job", GET=self.send)]
+    @property
+    def followers(self) -> int:
+        """How many clients read logs now."""
+        return self._growth.followers
+
+    def routes(self, prefix: str) -> list[ScopedRoute | ScopedWebSocketRoute]:
+        path = f"{prefix}/orchestrator/jobs/{{job}}/logs"
+        return [route(path, scope="job", GET=self.send), socket_route(path, scope="job", answering=self.stream)]
 
     async def send(self, request: Request) -> Response:
         """
         Standard output and standard error of the newest execution of each part, or of the one that ``execution_id`` names.
 
         With ``follow`` it goes on until the job has ended. Lines of different streams do not mix, unless they are very long.
+        As frames, a JSON document a line, to those who ask for ``format=ndjson`` or accept only that.
         """
         query = Query(request)
         wanted, follow = query.text("execution_id"), query.switch("follow")
+        framed = query.one_of("format", ("text", "ndjson")) == "ndjson" or request.headers.get("accept") == _NDJSON
         job = self._rooms.job_of(request)
-        if not job.chosen(wanted) and not follow:
+        if not _parts(request, job, wanted) and not follow:
             raise NotFound(f"no executions found for job {job.id}", hint="wait for them with follow=true")
-        text = self._text(job, wanted, follow=follow)
-        return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=_HEADERS)
 
-    async def _text(self, job: Job, wanted: str, *, follow: bool) -> AsyncIterator[bytes]:
-        streams: dict[tuple[str, Stream], _Lines] = {}
-        with ExitStack() as files:
-            while True:
-                # Looked at before reading: what was written until then is sent in this round.
-                ended = (job.state.final and not job.live) or not follow or self._rooms.closing.is_set()
-                for one in job.chosen(wanted if job.executions else ""):
-                    for stream in Stream:
-                        lines = streams.setdefault((one.id, stream), _Lines(files))
-                        for piece in lines.new(self._places(job, one, stream), last=ended or one.state.final):
-                            yield piece
-                if ended:
-                    return
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
-                        await self._rooms.closing.wait()
-                job = self._rooms.server.job(job.id)
+        def chosen(known: Known) -> Sequence[Execution]:
+            return _parts(request, known.job, wanted)
 
-    def _places(self, job: Job, one: Execution, stream: Stream) -> tuple[Path, ...]:
-        settings = self._rooms.settings
-        # The growing file becomes the kept one between two looks: then the second look at the first place finds it.
-        kept = settings.results_of(job.id, one.id) / stream.value
-        return kept, settings.growing_results_of(one.id) / stream.value, kept
+        if swagger(request):
+            read = self._pieces(job, Following(chosen, _has_ended, grows=False))
+            return answered(request, (await _beginning(read)).decode("utf-8", "replace"))
+        read = self._pieces(job, Following(chosen, _has_ended, grows=follow, from_now=query.switch("tail")))
+        text = _as_frames(read) if framed else _as_lines(read)
+        return StreamingResponse(text, media_type=_NDJSON if framed else "text/plain; charset=utf-8", headers=_HEADERS)
+
+    async def stream(self, socket: WebSocket) -> None:
+        """
+        A frame for each entry, of one execution: the one that ``execution_id`` names, or the latest that has not failed.
+
+        What is wrong is told in a frame, and the connection is closed as one that has served its purpose: whatever else
+        happens, clients show as a broken connection.
+        """
+        await socket.accept()
+        async with asyncio.TaskGroup() as both:
+            sending = both.create_task(self._send_frames(socket))
+            gone = both.create_task(_cancelled_when_gone(socket, sending))
+            sending.add_done_callback(lambda _: gone.cancel())
+
+    async def _send_frames(self, socket: WebSocket) -> None:
+        try:
+            async with aclosing(self._frames(socket)) as frames:
+                async for frame in frames:
+                    await socket.send_text(frame)
+            await socket.close()
+        except WebSocketDisconnect:
+            # Nobody reads it any more.
+            return
+
+    async def _frames(self, socket: WebSocket) -> AsyncGenerator[str]:
+        try:
+            query = Query(socket)
+            follow = query.switch("follow")
+            job = self._rooms.job_of(socket)
+            async with self._growth.of(job) as followed:
+                one = await self._picked(socket, followed, query.text("execution_id"), follow=follow)
+                frames = Replayed() if one.state.final else Frames()
+
+                def is_over(known: Known) -> bool:
+                    return known.executions[one.id].state.final
+
+                following = Following(
+                    lambda known: [known.executions[one.id]],
+                    is_over,
+                    grows=follow,
+                    from_now=query.switch("tail") and not one.state.final,
+                )
+                async for piece in pieces(followed, self._rooms.closing, following):
+                    for frame in frames.of(piece):
+                        yield frame
+        except GadusError as error:
+            yield error_frame(error)
+
+    async def _picked(self, socket: WebSocket, followed: Followed, wanted: str, *, follow: bool) -> Execution:
+        """The execution whose log is sent; one that is not there yet is waited for by those who follow. Raises NotFound."""
+        while True:
+            more, job = followed.next, followed.known.job
+            if followed.failure is not None:
+                raise followed.failure
+            if found := _latest(_of_query(socket, job, wanted)):
+                return found
+            if not follow or _has_ended(followed.known) or self._rooms.closing.is_set():
+                raise NotFound(f"no executions found for job {job.id}", hint="see the job's state and history for why")
+            await more.wait()
+
+    async def _pieces(self, job: Job, following: Following) -> AsyncIterator[Piece]:
+        async with self._growth.of(job) as followed:
+            async for piece in pieces(followed, self._rooms.closing, following):
+                yield piece
 
 
-class _Lines:
-    """One file, read on from where it was, in whole lines."""
+def _of_query(request: Request | WebSocket, job: Job, wanted: str) -> Sequence[Execution]:
+    """All executions that may be meant. Raises NotFound when none has the id that is `wanted`."""
+    return of_edition(request, job, job.chosen(wanted) if wanted and job.executions else job.executions)
 
-    def __init__(self, files: ExitStack) -> None:
-        self._files = files
-        self._file: RingReader | None = None
-        self._rest = b""
 
-    def new(self, places: tuple[Path, ...], *, last: bool) -> Iterator[bytes]:
-        """The lines that were not given yet; the line that is not complete only when it is the `last`, or very long."""
-        if self._file is None:
-            self._file = self._opened(places)
-        while self._file is not None and (block := self._file.read(_BLOCK_BYTES)):
-            whole, newline, rest = (self._rest + block).rpartition(b"\n")
-            if whole or newline:
-                yield whole + newline
-            if len(rest) > _BLOCK_BYTES:
-                yield rest
-                rest = b""
-            self._rest = rest
-        if last and self._rest:
-            yield self._rest
-            self._rest = b""
+def _parts(request: Request, job: Job, wanted: str) -> Sequence[Execution]:
+    """The newest execution of each part."""
+    newest = {one.index: one for one in _of_query(request, job, wanted)}
+    return [newest[index] for index in sorted(newest)]
 
-    def _opened(self, places: tuple[Path, ...]) -> RingReader | None:
-        for path in places:
-            with suppress(OSError):
-                return self._files.enter_context(RingReader(path))
-        return None
+
+def _latest(executions: Sequence[Execution]) -> Execution | None:
+    """The one that changed last, of those that have not failed if there are any."""
+    well = [one for one in executions if one.state not in (State.FAILED, State.STOPPED)]
+    return max(well or executions, key=lambda one: (one.modified_at, one.created_at), default=None)
+
+
+def _has_ended(known: Known) -> bool:
+    return known.job.state.final and not known.job.live
+
+
+async def _cancelled_when_gone(socket: WebSocket, sending: asyncio.Task[None]) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        # What a client says here means nothing.
+        continue
+    sending.cancel()
+
+
+async def _as_lines(read: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
+    lines = Lines()
+    async for piece in read:
+        if text := lines.of(piece):
+            yield text
+
+
+async def _as_frames(read: AsyncIterator[Piece]) -> AsyncIterator[str]:
+    frames = Frames(named=True)
+    try:
+        async for piece in read:
+            for frame in frames.of(piece):
+                yield frame
+    except GadusError as error:
+        yield error_frame(error)
+
+
+async def _beginning(read: AsyncIterator[Piece]) -> bytes:
+    text = b""
+    lines = Lines()
+    async for piece in read:
+        text += lines.of(piece)
+        if len(text) > _MOST_BYTES_AT_ONCE:
+            return text[:_MOST_BYTES_AT_ONCE] + "… more is left out …\n".encode()
+    return text

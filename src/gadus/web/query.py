@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped
@@ -16,7 +16,7 @@ _NO = frozenset(("", "0", "f", "F", "false", "FALSE", "False"))
 class Query:
     """The parameters of a request; their names count in any case, and one without a value as one that is not there."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: HTTPConnection) -> None:
         self._values: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
             self._values.setdefault(name.lower(), []).append(value)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.requests import HTTPConnection
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from gadus.access.caller import ANYONE, Caller
+from gadus.access.gate import Gate
+from gadus.core.errors import Forbidden
+from gadus.core.problem import clipped
 
 from .errors import answer
 
 OPEN = "open"
 """The scope of a route that needs none: it answers everybody."""
 CALLER = "gadus.caller"
+GATE = "gadus.gate"
 _READING = ("GET", "HEAD", "OPTIONS")
-
-
-class Scoped(Protocol):
-    """A route whose needs can be read: ``scopes`` has the scope of each method."""
-
-    scopes: Mapping[str, str]
 
 
 class ScopedRoute(Route):
@@ -54,10 +52,30 @@ class ScopedWebSocketRoute(WebSocketRoute):
         await super().handle(scope, receive, send)
 
 
+AnyScoped = ScopedRoute | ScopedWebSocketRoute
+
+
 def caller_of(request: HTTPConnection) -> Caller:
     """Who sent this request."""
     caller: Caller = request.scope.get(CALLER, ANYONE)
     return caller
+
+
+def gate_of(request: HTTPConnection) -> Gate | None:
+    """What let the caller in; None where there is no access control at all."""
+    gate: Gate | None = request.scope.get(GATE)
+    return gate
+
+
+def permit(request: HTTPConnection, scope: str, namespace: str) -> None:
+    """Raises Forbidden when the caller of `request` may not do this in that namespace."""
+    caller = caller_of(request)
+    if not caller.may(scope, namespace):
+        own = ", ".join(sorted(caller.namespaces)) or "none"
+        raise Forbidden(
+            f"Namespace: {caller.name} may not use {clipped(namespace)!r} with the scope {scope}",
+            hint=f"its namespaces are {own}: name one of them in the job, or ask for a token with --namespace",
+        )
 
 
 async def _refused(needed: str, scope: Scope, receive: Receive, send: Send) -> bool:

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 
 from gadus.core.errors import Unavailable
 
-from .deadlines import Deadlines
+from .deadlines import Deadlines, allow_many_files
+from .sockets import LARGEST_MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Sockets
 
 CLOSING_SECONDS = 5
 """Requests that take longer are cut off at the end."""
@@ -47,10 +48,15 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
     At its end nothing new is accepted, `closing` is set for those that would go on for ever, and what was begun is answered
     within a few seconds or cut off.
     """
+    allow_many_files()
     config = uvicorn.Config(
         app,
         http=Deadlines,
-        ws="none",
+        ws=Sockets,
+        ws_max_size=LARGEST_MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        ws_per_message_deflate=False,
         lifespan="off",
         access_log=False,
         log_config=None,

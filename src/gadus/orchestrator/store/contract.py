@@ -79,9 +79,11 @@ class Store(Protocol):
     def get(self, job_id: str) -> Job:
         """The job with exactly this id. Raises NotFound."""
 
-    def find(self, text: str, namespace: str = "") -> Job:
+    def find(self, text: str, namespaces: frozenset[str] | None = None) -> Job:
         """
-        The job with this id, the only one whose id begins so, or the newest of this name; of `namespace` only when given.
+        The job with this id, the only one whose id begins so, or the newest of this name.
+
+        Jobs of other namespaces than `namespaces`, when given, are not there: neither found, nor what makes an id ambiguous.
 
         Raises NotFound, or Conflict that lists the candidates.
         """
@@ -98,12 +100,14 @@ class Store(Protocol):
         limit: int,
         after: str = "",
         newest_first: bool = True,
-        namespace: str = "",
+        namespaces: frozenset[str] | None = None,
         states: Sequence[State] = (),
         labels: Sequence[Constraint] = (),
     ) -> tuple[Sequence[Job], str]:
         """
         At most `limit` jobs in the order of their creation, and the token that gives the next ones as `after`; no next: "".
+
+        `namespaces` are those in which jobs are looked for; None for all of them.
 
         A page may be shorter although there is a next one: so that jobs of many executions do not fill the memory.
         Raises Rejected for an `after` that is no such token.

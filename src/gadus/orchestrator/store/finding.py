@@ -46,12 +46,12 @@ def version_of(where: str, snapshot: Snapshot, job_id: str) -> int:
     return int(rows[0][0])
 
 
-def find(where: str, snapshot: Snapshot, text: str, namespace: str) -> Job:
+def find(where: str, snapshot: Snapshot, text: str, namespaces: frozenset[str] | None) -> Job:
     """See `Store.find`."""
     if not text or not _can_be_asked(text):
         raise _no_such(text)
-    inside = "AND namespace = ?" if namespace else ""
-    more = (namespace,) if namespace else ()
+    inside, more = inside_of(namespaces)
+    inside = f"AND {inside}"
     exact = snapshot.rows(f"SELECT id FROM jobs WHERE id = ? {inside}", (text, *more))  # noqa: S608 - bound
     beginning = exact or snapshot.rows(
         f"SELECT id FROM jobs WHERE id >= ? AND id < ? {inside} ORDER BY id LIMIT {_CANDIDATES_SHOWN + 1}",  # noqa: S608 - bound
@@ -70,6 +70,15 @@ def find(where: str, snapshot: Snapshot, text: str, namespace: str) -> Job:
             hint="give more of the id",
         )
     return whole(where, snapshot, [found[0][0]])[0]
+
+
+def inside_of(namespaces: frozenset[str] | None) -> tuple[str, tuple[str, ...]]:
+    """The condition that a job is of these namespaces, and its values."""
+    if namespaces is None:
+        return "1 = 1", ()
+    # None of them: not a job.
+    asked = tuple(sorted(one for one in namespaces if _can_be_asked(one)))
+    return (f"namespace IN ({placeholders(len(asked))})", asked) if asked else ("1 = 0", ())
 
 
 def latest_named(where: str, snapshot: Snapshot, namespace: str, name: str) -> Job | None:

@@ -68,10 +68,10 @@ class EventLog:
         with self.database.reading() as snapshot:
             return finding.get(self.database.where, snapshot, job_id)
 
-    def find(self, text: str, namespace: str = "") -> Job:
+    def find(self, text: str, namespaces: frozenset[str] | None = None) -> Job:
         """See `Store.find`."""
         with self.database.reading() as snapshot:
-            return finding.find(self.database.where, snapshot, text, namespace)
+            return finding.find(self.database.where, snapshot, text, namespaces)
 
     def latest_named(self, namespace: str, name: str) -> Job | None:
         """See `Store.latest_named`."""
@@ -90,12 +90,12 @@ class EventLog:
         limit: int,
         after: str = "",
         newest_first: bool = True,
-        namespace: str = "",
+        namespaces: frozenset[str] | None = None,
         states: Sequence[State] = (),
         labels: Sequence[Constraint] = (),
     ) -> tuple[Sequence[Job], str]:
         """See `Store.page`."""
-        wanted = paging.Wanted(newest_first, namespace, tuple(states), tuple(labels))
+        wanted = paging.Wanted(newest_first, namespaces, tuple(states), tuple(labels))
         with self.database.reading() as snapshot:
             return paging.page(self.database.where, snapshot, wanted, limit, after)
 

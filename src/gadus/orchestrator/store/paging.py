@@ -15,7 +15,7 @@ from gadus.core.spec import Constraint
 
 from .database import Row, Snapshot, Value, placeholders
 from .failures import corrupt
-from .finding import whole
+from .finding import inside_of, whole
 from .rows import labels_of
 from .tables import COLUMNS
 
@@ -29,7 +29,7 @@ class Wanted:
     """Which jobs, in which order."""
 
     newest_first: bool
-    namespace: str
+    namespaces: frozenset[str] | None
     states: tuple[State, ...]
     labels: tuple[Constraint, ...]
 
@@ -60,9 +60,10 @@ def _rows(snapshot: Snapshot, wanted: Wanted, count: int, place: tuple[float, st
     if place is not None:
         conditions.append(f"(created_at, id) {'<' if wanted.newest_first else '>'} (?, ?)")
         values += place
-    if wanted.namespace:
-        conditions.append("namespace = ?")
-        values.append(wanted.namespace)
+    if wanted.namespaces is not None:
+        condition, names = inside_of(wanted.namespaces)
+        conditions.append(condition)
+        values += names
     if wanted.states:
         conditions.append(f"state IN ({placeholders(len(wanted.states))})")
         values += [state.value for state in wanted.states]

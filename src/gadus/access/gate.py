@@ -1,0 +1,150 @@
+"""Who a request comes from: the one place where tokens, sessions and passwords are checked."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import secrets
+import time
+from base64 import b64decode
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+
+from gadus.core.errors import GadusError, Unauthorized
+from gadus.threads import finished
+
+from . import sessions
+from .attempts import Attempts
+from .caller import ALL, ANYONE, Caller, caller
+from .file import AccessFile
+from .grants import TOKEN_PREFIX, Register, Token, User, digest_of
+from .passwords import Checks
+
+HINT = "set GADUS_API_TOKEN to a token of this server; `gadus auth token create` on its machine makes one"
+_REMEMBERED_SECONDS = 60.0
+_MOST_REMEMBERED = 1000
+_USE_SECONDS = 3600.0
+"""How coarsely it is kept when a token was last used."""
+
+
+class Gate:
+    """
+    Lets callers of a server in.
+
+    It is open to anyone as long as nothing was ever granted, unless it is `closed` from the start; then, or once a grant was
+    seen, only to those who are granted something.
+    """
+
+    def __init__(self, file: AccessFile, *, closed: bool = False, clock: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._closed = closed
+        self._clock = clock
+        self._checks = Checks()
+        self._attempts = Attempts(clock)
+        self._used: dict[str, float] = {}
+        self._known: OrderedDict[bytes, tuple[User, float]] = OrderedDict()
+        self._known_by = secrets.token_bytes(32)
+
+    @property
+    def closed(self) -> bool:
+        """Whether callers must say who they are."""
+        self._closed = self._closed or self._file.read().begun
+        return self._closed
+
+    @property
+    def register(self) -> Register:
+        """The grants at this moment."""
+        return self._file.read()
+
+    async def caller(self, authorization: str, client: str) -> Caller:
+        """
+        Who sends this header from the address `client`.
+
+        Raises Unauthorized, Busy for who gave too many wrong passwords, StorageUnavailable when the grants cannot be read.
+        """
+        if not self.closed:
+            return ANYONE
+        kind, _, credential = authorization.strip().partition(" ")
+        credential = credential.strip()
+        if kind.lower() == "bearer" and credential:
+            return await self._by_token(credential)
+        if kind.lower() == "basic" and credential:
+            return await self._by_password(credential, client)
+        raise Unauthorized("this server answers only to who says who they are", hint=HINT)
+
+    async def user(self, name: str, password: str, client: str) -> User:
+        """The user with this password. Raises Unauthorized, Busy."""
+        self._attempts.check(client)
+        user = next((user for user in self.register.users if user.name == name), None)
+        if await self._checks.right(password, user.password if user else None) and user is not None:
+            self._attempts.succeeded(client)
+            return user
+        self._attempts.failed(client)
+        raise Unauthorized("the user or the password is wrong", hint="gadus auth user passwd NAME sets another password")
+
+    def link(self, path: str) -> dict[str, str]:
+        """The query that opens `path` for a while without a token; empty when nobody needs one."""
+        if not (self.closed and self.register.begun):
+            return {}
+        expires = int(self._clock() + sessions.LINK_SECONDS)
+        return {"expires": str(expires), "seal": sessions.link_seal(self.register, path, expires)}
+
+    def holder_of_link(self, path: str, expires: str, seal: str) -> Caller | None:
+        """As who somebody reads `path` with what `link` gave; None when it was not given, or too long ago."""
+        opened = sessions.opens(self.register, path, expires, seal, self._clock())
+        return caller("the holder of a link", ("read:job",), (ALL,)) if opened else None
+
+    async def _by_token(self, text: str) -> Caller:
+        register, now = self.register, self._clock()
+        if not text.startswith(TOKEN_PREFIX):
+            if found := sessions.caller_in(register, text, now):
+                return found
+            raise Unauthorized("the session has ended, or is none of this server", hint=f"sign in again, or {HINT}")
+        digest = digest_of(text)
+        token = register.tokens_by_digest.get(digest)
+        if token is None:
+            raise Unauthorized("this is no token of this server", hint=HINT)
+        state = token.state(now)
+        if state != "active":
+            raise Unauthorized(f"the token {token.name!r} is {state}", hint=HINT)
+        await self._note_use(token, now)
+        return token.caller
+
+    async def _by_password(self, credential: str, client: str) -> Caller:
+        proof = hmac.digest(self._known_by, credential.encode("utf-8", "replace"), hashlib.sha256)
+        user, until = self._known.get(proof, (None, 0.0))
+        # A check takes long, and a client may send its password with each request. Who was removed or has another password
+        # since is not among the users as they are.
+        if user is not None and until > self._clock() and user in self.register.users:
+            return user.caller
+        name, password = _pair(credential)
+        user = await self.user(name, password, client)
+        self._known[proof] = (user, self._clock() + _REMEMBERED_SECONDS)
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+        return user.caller
+
+    async def _note_use(self, token: Token, now: float) -> None:
+        if now - max(token.used or 0.0, self._used.get(token.digest, 0.0)) < _USE_SECONDS:
+            return
+        self._used[token.digest] = now
+        # Not worth refusing a caller for: the disk may be full.
+        with suppress(GadusError, OSError):
+            await finished(self._file.change, lambda register: _used(register, token.digest, now))
+
+
+def _used(register: Register, digest: str, now: float) -> Register:
+    tokens = [one.model_copy(update={"used": now}) if one.digest == digest else one for one in register.tokens]
+    return register.model_copy(update={"tokens": tuple(tokens)})
+
+
+def _pair(credential: str) -> tuple[str, str]:
+    try:
+        name, colon, password = b64decode(credential, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        colon = ""
+    if not colon:
+        raise Unauthorized("Authorization: Basic needs base64 of NAME:PASSWORD", hint=HINT)
+    return name, password
