@@ -31,6 +31,21 @@ _JOB = {
     "drive": Leaf("job_drive:drive", "Run a submitted job to its end, silently.", hidden=True),
 }
 
+_NODE = {
+    "list": Leaf("node_list:list_nodes", "List the nodes that jobs run on."),
+    "describe": Leaf("node_describe:describe_node", "Show all that is known of a node."),
+    "approve": Leaf("node_admit:approve", "Let jobs run on a node."),
+    "reject": Leaf("node_admit:reject", "Let no jobs run on a node."),
+    "delete": Leaf("node_admit:delete", "Forget a node."),
+}
+
+_AGENT = {
+    "alive": Leaf("agent:alive", "Ask whether the server answers."),
+    "node": Leaf("agent:node", "Show the node of the process that answers."),
+    "version": Leaf("agent:version", "Show the version of the process that answers."),
+    "config": Leaf("agent:config", "Show the settings of the process that answers."),
+}
+
 _CACHE = {
     "list": Leaf("cache_list:list_cache", "List the inputs kept on this machine."),
     "verify": Leaf("cache_verify:verify_cache", "Check that kept inputs are what was fetched."),
@@ -60,7 +75,7 @@ def _tree() -> LazyGroup:
         context_settings=names,
         leaves={
             "serve": Leaf("serve:serve", "Run jobs for others: a server with Bacalhau's REST API."),
-            "version": Leaf("version:version", "Print the version."),
+            "version": Leaf("version:version", "Print the versions of this program and of the server."),
         },
         params=[
             *everywhere.options(all_shown=True),
@@ -80,6 +95,8 @@ def _tree() -> LazyGroup:
     root.add_command(LazyGroup(name="wasm", help="Run WebAssembly modules.", leaves=wasm))
     root.add_command(PlanGroup())
     root.add_command(LazyGroup(name="job", help="Run job files; list, show, stop jobs; fetch results.", leaves=_JOB))
+    root.add_command(LazyGroup(name="node", help="List, show and admit the nodes that jobs run on.", leaves=_NODE))
+    root.add_command(LazyGroup(name="agent", help="Ask the server about itself.", leaves=_AGENT))
     root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
     root.add_command(LazyGroup(name="store", help="Check, back up and restore what is kept of jobs.", leaves=_STORE))
     return root
