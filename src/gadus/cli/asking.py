@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -12,7 +11,6 @@ import click
 
 from gadus.client import Api
 from gadus.client.opening import local_api, remote_api
-from gadus.config import ClientSettings
 
 from .apart import start_apart
 from .interrupts import run_interruptible
@@ -33,27 +31,8 @@ def asking(ctx: click.Context, work: Callable[[Api], Awaitable[Result]]) -> Resu
 
 def api_of(ctx: click.Context) -> AbstractAsyncContextManager[Api]:
     """The API that this command speaks to."""
-    client = client_of(ctx)
-    if client.endpoint:
-        return server_api(client)
+    asked = client_of(ctx)
+    if asked.endpoint:
+        return remote_api(asked)
     settings = settings_of(ctx)
     return local_api(settings, partial(start_apart, settings))
-
-
-def server_api(client: ClientSettings) -> AbstractAsyncContextManager[Api]:
-    """The API of the server that `client` names."""
-    return remote_api(
-        client.endpoint,
-        authorization=_authorization(client),
-        cacert=client.cacert,
-        insecure=client.insecure,
-        silent_seconds=client.timeout_seconds,
-    )
-
-
-def _authorization(client: ClientSettings) -> str:
-    if client.token:
-        return f"Bearer {client.token}"
-    if client.user:
-        return "Basic " + base64.b64encode(f"{client.user}:{client.password}".encode()).decode()
-    return ""

@@ -21,9 +21,13 @@ _JOB = {
     "validate": Leaf("job_run:validate", "Check a job file and run nothing."),
     "list": Leaf("job_list:list_jobs", "List the newest jobs."),
     "describe": Leaf("job_describe:describe", "Show all that is known of a job."),
+    "executions": Leaf("job_executions:executions", "List a job's executions."),
+    "history": Leaf("job_history:history", "List what happened to a job."),
+    "versions": Leaf("job_versions:versions", "List the versions of a job."),
     "logs": Leaf("job_logs:logs", "Print what a job's program wrote."),
     "get": Leaf("job_get:get", "Copy a job's results to here."),
     "stop": Leaf("job_stop:stop", "Stop a job."),
+    "rerun": Leaf("job_rerun:rerun", "Run a job once more."),
     "drive": Leaf("job_drive:drive", "Run a submitted job to its end, silently.", hidden=True),
 }
 

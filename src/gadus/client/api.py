@@ -17,6 +17,7 @@ LARGEST_BYTES = 1 << 30
 """An answer in one piece that is larger is not read."""
 _LARGEST_REFUSAL_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 16 << 20
+_NOT_OURS = "is it the address of a Gadus server?"
 # Bacalhau's servers, and ours, word some answers by the version of the client: we read those of the newest.
 _VERSION = {"X-Bacalhau-Git-Version": "v1.9.0"}
 
@@ -48,9 +49,7 @@ class Api:
         try:
             document = json.loads(text)
         except ValueError as exc:
-            raise Unavailable(
-                f"the answer to {method} {path} is not JSON", hint="is this the address of a Gadus server?"
-            ) from exc
+            raise Unavailable(f"the answer to {method} {path} is not JSON", hint=_NOT_OURS) from exc
         return document if isinstance(document, dict) else {"Value": document}
 
     @asynccontextmanager
@@ -110,8 +109,15 @@ async def _documents(body: AsyncIterator[bytes]) -> AsyncIterator[Document]:
         *lines, rest = (rest + piece).split(b"\n")
         if len(rest) > _LONGEST_LINE_BYTES:
             raise Unavailable("the server sends a line without an end")
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
+        for line in filter(bytes.strip, lines):
+            yield _line(line)
     if rest.strip():
-        yield json.loads(rest)
+        yield _line(rest)
+
+
+def _line(text: bytes) -> Document:
+    try:
+        document = json.loads(text)
+    except ValueError as exc:
+        raise Unavailable("the server sends a line that is not JSON", hint=_NOT_OURS) from exc
+    return document if isinstance(document, dict) else {"Value": document}

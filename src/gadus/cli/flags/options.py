@@ -13,6 +13,7 @@ from gadus.core.spec import LARGEST_COUNT, NetworkType
 from gadus.core.units import parse_bytes, parse_cores
 
 from .languages import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
+from .lists import SELECTOR as SELECTOR  # noqa: PLC0414 - also found here
 from .values import Parsed, whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,8 +57,6 @@ _RESULT = Parsed("NAME:PATH", parse_result_path, "outputs:/outputs")
 _PUBLISHER = Parsed("PUBLISHER", parse_publisher, "local")
 _LABELS = Parsed("KEY=VALUE", lambda text: parse_labels([text]), "team=data")
 _ENVIRONMENT = Parsed("KEY=VALUE", lambda text: parse_env([text]), "MODE=fast")
-SELECTOR = Parsed("SELECTOR", _checked(parse_constraints), "team=data,!draft")
-"""A selector that is passed on as it was written."""
 CONSTRAINTS = Parsed("CONSTRAINTS", parse_constraints, "Architecture=amd64,zone in (a,b)")
 
 _JOB = [

@@ -17,13 +17,17 @@ def time_column(header: str, key: str) -> Column:
 
 
 def id_column(header: str, key: str) -> Column:
-    """An id: its first group, or all of it."""
-    return Column(header, lambda document, whole: document[key] if whole else short_id(document[key]))
+    """An id, if there is one: its first group, or all of it."""
+    return Column(header, lambda document, whole: _id(document.get(key) or "", whole=whole))
 
 
 def text_column(header: str, text: Callable[[Mapping[str, Any]], str]) -> Column:
     """A text that is always shown whole."""
     return Column(header, lambda document, _whole: text(document))
+
+
+def _id(text: str, *, whole: bool) -> str:
+    return text if whole else short_id(text)
 
 
 def _clock(nanoseconds: int, *, whole: bool) -> str:
