@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gadus.contracts import Stream
 from gadus.core.errors import GadusError
@@ -43,7 +43,8 @@ class Frames:
     def __init__(self, *, named: bool = False, exact: bool = False) -> None:
         """`exact`: what is no UTF-8 is not replaced, but written as surrogates, byte by byte as in PEP 383."""
         self._named = named
-        self._on_error, self._encode = ("surrogateescape", json.dumps) if exact else ("replace", _encode)
+        self._on_error = "surrogateescape" if exact else "replace"
+        self._encode: Callable[[object], str] = json.dumps if exact else _encode
         self._decoders: dict[tuple[str, Stream], codecs.IncrementalDecoder] = {}
 
     def of(self, piece: Piece) -> Iterator[str]:
@@ -59,7 +60,7 @@ class Frames:
     def _frame(self, piece: Piece, text: str) -> str:
         value: dict[str, object] = {"Type": _TYPES[piece.stream], "Line": text}
         if self._named:
-            value["ExecutionID"] = piece.execution
+            value |= {"ExecutionID": piece.execution, "PartitionIndex": piece.index}
         return self._encode({"value": value}) + "\n"
 
 

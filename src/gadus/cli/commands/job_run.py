@@ -90,7 +90,7 @@ def _check_here(spec: JobSpec, settings: Settings) -> None:
 
 def _decoded(text: str, file: str, client: ClientSettings) -> tuple[JobSpec, tuple[str, ...]]:
     params_model = _params_if_known if client.endpoint else _params_of
-    return _blamed(lambda: decode_job(text, params_model=_params_model, name=_name_of(file)))
+    return _blamed(lambda: decode_job(text, params_model=params_model, name=_name_of(file)))
 
 
 def _params_of(kind: Literal["engine", "source"], name: str) -> type[BaseModel]:

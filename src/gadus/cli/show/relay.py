@@ -100,11 +100,11 @@ def _write_some(descriptor: int, data: memoryview) -> int:
         return 0
 
 
-def unwritable(failure: OSError) -> Exception:
-    """What to end with when standard output cannot be written."""
+def unwritable(failure: OSError, fate: str = "it was stopped") -> Exception:
+    """What to end with when standard output cannot be written; `fate` says what has become of the job."""
     if isinstance(failure, BrokenPipeError):
         return failure
-    return DiskFull(f"standard output cannot be written: {failure}", hint="send it elsewhere; the job was stopped")
+    return DiskFull(f"standard output cannot be written: {failure}", hint=f"send the output of the job elsewhere; {fate}")
 
 
 class Prefixed:
