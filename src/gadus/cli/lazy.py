@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from gadus.config import ClientSettings, Settings, client_settings, settings_from
+from gadus.config import ClientSettings, Said, Settings, client_settings, client_words, settings_from
 
 from . import everywhere
 
@@ -123,11 +123,11 @@ class Command(click.Command):
         return [*plain, *args[end:]]
 
 
-def settings_of(ctx: click.Context) -> Settings:
-    """The settings under ``--data-dir`` and ``--config``, wherever on the command line they stood."""
-    return settings_from(data_dir=everywhere.data_dir(ctx))
+def settings_of(ctx: click.Context, flags: Mapping[str, Said] | None = None) -> Settings:
+    """The settings under ``--data-dir`` and ``--config``, wherever they stood, and under a command's own flags for some."""
+    return settings_from(data_dir=everywhere.data_dir(ctx), config=everywhere.config_words(ctx), flags=flags)
 
 
 def client_of(ctx: click.Context) -> ClientSettings:
     """The server that the command asks, by its flags, the environment or a profile."""
-    return client_settings(flags=everywhere.client_flags(ctx))
+    return client_settings(flags={**client_words(everywhere.config_words(ctx)), **everywhere.client_flags(ctx)})

@@ -52,6 +52,19 @@ _CACHE = {
     "prune": Leaf("cache_prune:prune_cache", "Remove inputs that no job uses."),
 }
 
+_CONFIG = {
+    "list": Leaf("config_list:list_config", "List every setting: its value, who says so, what it means."),
+    "set": Leaf("config_set:set_config", "Write a setting into a file."),
+}
+
+_PROFILE = {
+    "save": Leaf("profile_save:save_profile", "Keep the address of a server under a name."),
+    "list": Leaf("profile_show:list_profiles", "List the profiles."),
+    "show": Leaf("profile_show:show_profile", "Show a profile."),
+    "select": Leaf("profile_select:select_profile", "Use a profile from now on."),
+    "delete": Leaf("profile_select:delete_profile", "Forget a profile."),
+}
+
 _STORE = {
     "check": Leaf("store_check:check_store", "Check that all that is kept of jobs is what was written."),
     "backup": Leaf("store_backup:backup_store", "Write all that is kept of jobs to one file."),
@@ -99,6 +112,8 @@ def _tree() -> LazyGroup:
     root.add_command(LazyGroup(name="agent", help="Ask the server about itself.", leaves=_AGENT))
     root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
     root.add_command(LazyGroup(name="store", help="Check, back up and restore what is kept of jobs.", leaves=_STORE))
+    root.add_command(LazyGroup(name="config", help="List and set the settings of this installation.", leaves=_CONFIG))
+    root.add_command(LazyGroup(name="profile", help="Servers by name: save, list, show, select, delete.", leaves=_PROFILE))
     return root
 
 

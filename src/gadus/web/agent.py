@@ -13,7 +13,7 @@ from gadus.core.placement import unmet
 from gadus.core.selector import parse_constraints
 
 from .answering import Rooms, answered, route
-from .nodes import availability, node_document, version_document
+from .nodes import availability, node_document, requester_document, version_document
 from .query import Query
 from .scoped import OPEN, ScopedRoute
 from .wire import Document
@@ -68,7 +68,7 @@ class Agent:
 
     async def own_node(self, request: Request) -> Response:
         """The node of this process, in the nested form of 1.4 and in the flat one of 1.6 at once."""
-        own = self._documents()[0]
+        own = next(iter(self._documents()), None) or requester_document(self._rooms.settings)
         return answered(request, own | own["Info"])
 
     async def nodes(self, request: Request) -> Response:

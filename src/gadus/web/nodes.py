@@ -6,6 +6,8 @@ import platform
 from collections.abc import Mapping
 
 from gadus import __version__, plugins
+from gadus.backends.naming import node_id
+from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.placement import Gpu, Node
 
@@ -33,6 +35,12 @@ def version_document() -> Document:
 def node_document(node: Node, free: Amounts, running: int, waiting: int) -> Document:
     """One node, with what is free on it and how many executions it runs and keeps waiting."""
     return {"Info": info_document(node, free, running, waiting), "Membership": "APPROVED", "Connection": "CONNECTED"}
+
+
+def requester_document(settings: Settings) -> Document:
+    """A server that keeps jobs and runs none of them, as the node that it is."""
+    info = {"NodeID": node_id(settings), "NodeType": "Requester", "Labels": {}, "BacalhauVersion": version_document()}
+    return {"Info": info, "Membership": "APPROVED", "Connection": "CONNECTED"}
 
 
 def info_document(node: Node, free: Amounts, running: int, waiting: int) -> Document:
