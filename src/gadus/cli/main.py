@@ -31,6 +31,18 @@ _JOB = {
     "drive": Leaf("job_drive:drive", "Run a submitted job to its end, silently.", hidden=True),
 }
 
+_MOVED = {
+    "cancel": "job stop",
+    "create": "job run",
+    "describe": "job describe",
+    "get": "job get",
+    "id": "agent node",
+    "list": "job list",
+    "logs": "job logs",
+    "validate": "job validate",
+}
+"""Commands of Bacalhau before 1.4."""
+
 _NODE = {
     "list": Leaf("node_list:list_nodes", "List the nodes that jobs run on."),
     "describe": Leaf("node_describe:describe_node", "Show all that is known of a node."),
@@ -88,8 +100,10 @@ def _tree() -> LazyGroup:
         context_settings=names,
         leaves={
             "serve": Leaf("serve:serve", "Run jobs for others: a server with Bacalhau's REST API."),
+            "completion": Leaf("completion:completion", "Print what makes a shell complete the words of commands."),
             "version": Leaf("version:version", "Print the versions of this program and of the server."),
         },
+        moved=_MOVED,
         params=[
             *everywhere.options(all_shown=True),
             click.Option(
@@ -103,7 +117,10 @@ def _tree() -> LazyGroup:
         ],
     )
     docker = {"run": Leaf("docker:run", "Run a container image over data.")}
-    wasm = {"run": Leaf("wasm:run", "Run a WebAssembly module over data.")}
+    wasm = {
+        "run": Leaf("wasm:run", "Run a WebAssembly module over data."),
+        "validate": Leaf("wasm_validate:validate", "Check that a WebAssembly module can be started."),
+    }
     root.add_command(LazyGroup(name="docker", help="Run container images.", leaves=docker))
     root.add_command(LazyGroup(name="wasm", help="Run WebAssembly modules.", leaves=wasm))
     root.add_command(PlanGroup())
@@ -143,6 +160,8 @@ def _open_missing_streams() -> None:
 def _exit_code_of(words: list[str]) -> int:
     root = _tree()
     try:
+        # Ends the process when a shell asks for the words that may follow.
+        root._main_shell_completion({}, "gadus")  # noqa: SLF001 - what root.main() would do
         # Not root.main(): that ends by itself on a closed pipe, with another exit code than a pipe deserves.
         with root.make_context("gadus", words) as ctx:
             answer = root.invoke(ctx)
