@@ -35,7 +35,9 @@ def stop(ctx: click.Context, /, job: str, reason: str, namespace: str, *, quiet:
         found = (await api.ask("GET", f"/orchestrator/jobs/{in_path(job)}", query={"namespace": namespace}))["Job"]
         path = f"/orchestrator/jobs/{found['ID']}"
         if (state := found["State"]["StateType"]) in _FINAL:
-            raise Conflict(f"job {found['ID']} is already in a terminal state: {state}", hint=f"gadus job describe {found['ID']}")
+            raise Conflict(
+                f"job {found['ID']} is already in a terminal state: {state}", hint=f"gadus job describe {found['ID']}"
+            )
         await api.ask("DELETE", path, body={"reason": reason})
         gone = await _until_ended(api, path)
         return (await api.ask("GET", path))["Job"], gone

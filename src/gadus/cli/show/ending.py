@@ -15,6 +15,7 @@ from gadus.core.job import Execution, Failure, Job, State
 from gadus.core.units import format_bytes, format_seconds
 
 from .failures import say, say_labelled
+from .objects import verified_in_words
 from .text import count_of, short_id
 
 TEXT_LIMIT_BYTES = 64 << 10
@@ -158,10 +159,3 @@ def _inputs(ended: Sequence[Execution]) -> str:
         f"{count_of(objects, 'object')}, {format_bytes(size_bytes)}, {format_bytes(cached_bytes)} cached, "
         f"{verified_in_words(verified)} verified"
     )
-
-
-def verified_in_words(objects_by_check: Mapping[str, int]) -> str:
-    """What objects were checked against: "SHA-256", or with numbers, when not all by the same."""
-    if len(objects_by_check) < 2:
-        return next(iter(objects_by_check), "size")
-    return ", ".join(f"{check} of {number:,}" for check, number in objects_by_check.items())
