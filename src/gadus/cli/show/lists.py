@@ -12,6 +12,7 @@ from .failures import say
 from .tables import write_csv, write_document, write_table
 
 Document = Mapping[str, Any]
+_PLAIN = Look("table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def show_list(documents: Sequence[Document], columns: Sequence[Column], look: Lo
         say(f"To fetch more records use `--next-token {token}`")
 
 
-def write_rows(documents: Sequence[Document], columns: Sequence[Column], look: Look = Look("table")) -> None:
+def write_rows(documents: Sequence[Document], columns: Sequence[Column], look: Look = _PLAIN) -> None:
     """The documents as a table on standard output."""
     rows = _rows(documents, columns, whole=look.wide)
     write_table([column.header for column in columns], rows, hide_header=look.hide_header, styled=look.styled)
