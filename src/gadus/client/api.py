@@ -19,7 +19,7 @@ _LARGEST_REFUSAL_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 16 << 20
 _NOT_OURS = "is it the address of a Gadus server?"
 # Bacalhau's servers, and ours, word some answers by the version of the client: we read those of the newest.
-_VERSION = {"X-Bacalhau-Git-Version": "v1.9.0"}
+_VERSION = "v1.9.0"
 
 Value = str | int | bool | Iterable[str]
 
@@ -36,15 +36,22 @@ class Api:
         return self._transport.server
 
     async def ask(
-        self, method: str, path: str, *, query: Mapping[str, Value] | None = None, body: Document | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Value] | None = None,
+        body: Document | None = None,
+        as_version: str = _VERSION,
     ) -> Document:
         """
-        The document that a route answers with; `path` is below the prefix.
+        The document that a route answers with; `path` is below the prefix. `as_version`: as a client of this version of
+        Bacalhau asks, or of none if it is empty.
 
         Raises the error that the answer tells: NotFound, Conflict, InvalidSpec, Unauthorized, Forbidden, Busy, Unavailable.
         """
         data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        async with self._sent(method, path, query, "application/json", data) as answer:
+        async with self._sent(method, path, query, "application/json", data, as_version) as answer:
             text = await _whole(answer, LARGEST_BYTES)
         try:
             document = json.loads(text)
@@ -68,9 +75,17 @@ class Api:
 
     @asynccontextmanager
     async def _sent(
-        self, method: str, path: str, query: Mapping[str, Value] | None, accept: str, body: bytes
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Value] | None,
+        accept: str,
+        body: bytes,
+        as_version: str = _VERSION,
     ) -> AsyncIterator[Answer]:
-        headers = {"Accept": accept, **_VERSION} | ({"Content-Type": "application/json"} if body else {})
+        headers = {"Accept": accept} | ({"Content-Type": "application/json"} if body else {})
+        if as_version:
+            headers["X-Bacalhau-Git-Version"] = as_version
         async with self._transport.send(method, PREFIX + path + _encoded(query or {}), headers, body) as answer:
             if answer.status != 200:
                 raise refused(answer.status, answer.headers, await _whole(answer, _LARGEST_REFUSAL_BYTES), self.server)

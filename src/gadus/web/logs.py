@@ -49,7 +49,8 @@ class Logs:
         Standard output and standard error of the newest execution of each part, or of the one that ``execution_id`` names.
 
         With ``follow`` it goes on until the job has ended. Lines of different streams do not mix, unless they are very long.
-        As frames, a JSON document a line, to those who ask for ``format=ndjson`` or accept only that.
+        As frames, a JSON document a line, to those who ask for ``format=ndjson`` or accept only that; with ``exact`` nothing
+        of the bytes is lost in them.
         """
         query = Query(request)
         wanted, follow = query.text("execution_id"), query.switch("follow")
@@ -65,7 +66,7 @@ class Logs:
             read = self._pieces(job, Following(chosen, _has_ended, grows=False))
             return answered(request, (await _beginning(read)).decode("utf-8", "replace"))
         read = self._pieces(job, Following(chosen, _has_ended, grows=follow, from_now=query.switch("tail")))
-        text = _as_frames(read) if framed else _as_lines(read)
+        text = _as_frames(read, exact=query.switch("exact")) if framed else _as_lines(read)
         return StreamingResponse(text, media_type=_NDJSON if framed else "text/plain; charset=utf-8", headers=_HEADERS)
 
     async def stream(self, socket: WebSocket) -> None:
@@ -168,8 +169,8 @@ async def _as_lines(read: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
             yield text
 
 
-async def _as_frames(read: AsyncIterator[Piece]) -> AsyncIterator[str]:
-    frames = Frames(named=True)
+async def _as_frames(read: AsyncIterator[Piece], *, exact: bool) -> AsyncIterator[str]:
+    frames = Frames(named=True, exact=exact)
     try:
         async for piece in read:
             for frame in frames.of(piece):

@@ -22,12 +22,13 @@ _TURN_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some bytes of one stream; none when it is the `last` one and everything was given."""
+    """Some bytes of one stream of the execution with this `index`; none when it is the `last` one and all was given."""
 
     execution: str
     stream: Stream
     data: bytes
     last: bool = False
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class _Reading:
 
     def __init__(self, followed: Followed, one: Execution, *, from_now: bool) -> None:
         self.behind = False
-        self._id = one.id
+        self._id, self._index = one.id, one.index
         self._kept_bytes = followed.kept_bytes
         self._open = ExitStack()
         self._files = {stream: self._open.enter_context(followed.file(one, stream)) for stream in Stream}
@@ -116,13 +117,13 @@ class _Reading:
                     data = await self._block(stream, whole=whole)
                     if data:
                         given[stream] += len(data)
-                        yield Piece(self._id, stream, data)
+                        yield Piece(self._id, stream, data, index=self._index)
                     if not data or (given[stream] >= most_bytes and not whole):
                         streams.remove(stream)
                         self.behind |= bool(data)
             if last:
                 for stream in given:
-                    yield Piece(self._id, stream, b"", last=True)
+                    yield Piece(self._id, stream, b"", last=True, index=self._index)
 
     async def _block(self, stream: Stream, *, whole: bool) -> bytes:
         reader = self._reader(stream)

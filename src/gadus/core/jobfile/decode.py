@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
-ParamsModel = Callable[[Literal["engine", "source"], str], type[BaseModel]]
-"""Gives the params model of a plugin by its name, or raises InvalidSpec."""
+ParamsModel = Callable[[Literal["engine", "source"], str], type[BaseModel] | None]
+"""The params model of a plugin by its name, None when its params are taken as they are. Raises InvalidSpec."""
 
 # What a stored job has beyond what its author wrote, and what is said when a file brings it along.
 _READ_ONLY = {
@@ -158,6 +158,8 @@ class _Reader:
         except InvalidSpec as exc:
             for problem in exc.problems:
                 self.note(_join(where, "Type"), problem)
+            return
+        if model is None:
             return
         value = self.validated(model, self.read(model, params, place), place)
         config["Params"] = value.model_dump(mode="json", by_alias=True, exclude_unset=True) if value else {}
