@@ -54,7 +54,7 @@ async def _until_ended(api: Api, path: str) -> bool:
     """Whether the executions of the job are gone, as soon as they are, or when that takes long."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        executions = (await api.ask("GET", f"{path}/executions"))["Items"]
+        executions = (await api.ask("GET", f"{path}/executions", query={"all_job_versions": True}))["Items"]
         if all(map(has_ended, executions)):
             return True
         if time.monotonic() > deadline:
