@@ -36,14 +36,10 @@ async def reading(url: str) -> AsyncIterator[AsyncIterator[bytes]]:
             yield answer.content.iter_chunked(_PIECE_BYTES)
     except (aiohttp.ClientError, TimeoutError) as exc:
         reason = "time-out" if isinstance(exc, TimeoutError) else type(exc).__name__
-        raise Unavailable(
-            f"{shown} cannot be read: {reason}", hint="try again, or see whether it is reached from here"
-        ) from exc
+        raise Unavailable(f"{shown} cannot be read: {reason}", hint="try again, or see whether it can be reached") from exc
 
 
 def _refused(status: int, shown: str) -> InputUnreadable | Unavailable:
     if status in (429, 500, 502, 503, 504):
         return Unavailable(f"{shown} answered with status {status}", hint="try again")
-    return InputUnreadable(
-        f"{shown} answered with status {status}", hint="signed links end after some time: run the command again"
-    )
+    return InputUnreadable(f"{shown} answered with status {status}", hint="a signed link ends after some time: try again")

@@ -18,7 +18,7 @@ _MOST_LEFT_OUT = 1000
 
 class Merged:
     """
-    Files below `root`, an empty directory: those of all executions together, or those of each `apart` in a directory of its own.
+    Files below `root`, an empty directory: those of all executions together, or `apart`, each in a directory of its own.
 
     With `only`, of every execution this file or directory alone. Names are checked before anything is touched: raises
     InputUnsafe for one that leads elsewhere, and Conflict when two executions have the same file. Links are made at the very
@@ -50,11 +50,9 @@ class Merged:
         if name == _RECEIPT:
             self._receipt(place, content.read(_LARGEST_RECEIPT_BYTES))
             return
-        new = 0 if name in _APPENDED else os.O_EXCL
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if name in _APPENDED else os.O_EXCL)
         try:
-            descriptor = os.open(
-                place, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | new, 0o755 if is_executable else 0o644
-            )
+            descriptor = os.open(place, flags, 0o755 if is_executable else 0o644)
         except (FileExistsError, IsADirectoryError) as exc:
             raise _twice(name) from exc
         with os.fdopen(descriptor, "wb") as file:

@@ -80,9 +80,6 @@ def _result(item: Document, executions: Sequence[Document]) -> Result:
     return Result(name, url)
 
 
-_OTHER_TOOL = "copy them with a tool of that service"
-
-
 def _place(params: Document) -> str:
     return ", ".join(f"{key} {value}" for key, value in params.items() if value and isinstance(value, str)) or "no known place"
 

@@ -13,9 +13,7 @@ from .answering import answered, route
 from .nodes import version_document
 from .scoped import OPEN, ScopedRoute
 
-_GONE = (
-    "This endpoint is deprecated and gone: use those below /api/v1/orchestrator, see docs/reference/rest-api.md of Gadus"
-)
+_GONE = "This endpoint is deprecated and gone: use those below /api/v1/orchestrator, see docs/reference/rest-api.md of Gadus"
 _REQUESTER = ("list", "states", "results", "events", "submit", "cancel", "debug")
 
 

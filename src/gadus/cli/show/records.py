@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -22,7 +22,7 @@ def described(answer: Document) -> dict[str, Any]:
     return {name: answer[name] for name in _PARTS if name in answer}
 
 
-async def described_as_json(answer: Document, read: ReadManifest, *, pretty: bool) -> AsyncIterator[str]:
+async def described_as_json(answer: Document, read: ReadManifest, *, pretty: bool) -> AsyncGenerator[str]:
     """The same with every object of each input, as the pieces of one JSON document: there may be millions of objects."""
     around = "\n" if pretty else ""
     rest = {name: part for name, part in described(answer).items() if name != "Manifests"}
@@ -40,7 +40,7 @@ async def described_as_json(answer: Document, read: ReadManifest, *, pretty: boo
     yield f"{around}]}}\n"
 
 
-async def _batches(manifest: Document, read: ReadManifest) -> AsyncIterator[list[Document]]:
+async def _batches(manifest: Document, read: ReadManifest) -> AsyncGenerator[list[Document]]:
     try:
         async with read(manifest["Digest"]) as items:
             batch = []
