@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gadus.client import Api
-from gadus.client.api import in_path
+from gadus.client.api import Value, in_path
 from gadus.contracts import Stream
 from gadus.core.errors import Unavailable
 
@@ -27,11 +27,21 @@ class Frame:
 
 @asynccontextmanager
 async def frames_of(
-    api: Api, job_id: str, *, execution_id: str = "", follow: bool = False
+    api: Api, job_id: str, *, execution_id: str = "", follow: bool = False, query: Mapping[str, Value] | None = None
 ) -> AsyncIterator[AsyncIterator[Frame]]:
-    """The frames of a job, or of one execution; with `follow` until it has ended or the server does. Raises as `Api.ask`."""
-    query: dict[str, str | bool] = {"follow": follow, "exact": True, "execution_id": execution_id, "format": "ndjson"}
-    async with api.lines(f"/orchestrator/jobs/{in_path(job_id)}/logs", query=query) as documents:
+    """
+    The frames of a job, or of one execution; with `follow` until it has ended or the server does.
+
+    `query` is what else the route knows. Raises as `Api.ask`.
+    """
+    asked: dict[str, Value] = {
+        "follow": follow,
+        "exact": True,
+        "execution_id": execution_id,
+        "format": "ndjson",
+        **(query or {}),
+    }
+    async with api.lines(f"/orchestrator/jobs/{in_path(job_id)}/logs", query=asked) as documents:
         yield (_frame(document) async for document in documents)
 
 

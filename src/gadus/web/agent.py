@@ -1,37 +1,23 @@
-"""Routes about the server and its nodes."""
+"""Routes about the server itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+import threading
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from gadus.core.errors import Conflict, NotFound
-from gadus.core.placement import unmet
-from gadus.core.selector import parse_constraints
-
 from .answering import Rooms, answered, route
-from .nodes import availability, node_document, requester_document, version_document
-from .query import Query
+from .configured import settings_document
+from .fleet import node_documents
+from .nodes import requester_document, version_document
 from .scoped import OPEN, ScopedRoute
-from .wire import Document
-
-_NODE_ORDERS: dict[str, Callable[[Document], Any]] = {
-    "id": lambda one: one["Info"]["NodeID"],
-    "type": lambda one: one["Info"]["NodeType"],
-    "available_cpu": lambda one: -availability(one).get("CPU", 0),
-    "available_memory": lambda one: -availability(one).get("Memory", 0),
-    "available_disk": lambda one: -availability(one).get("Disk", 0),
-    "available_gpu": lambda one: -availability(one).get("GPU", 0),
-    "approval": lambda one: one["Membership"],
-    "status": lambda one: one["Connection"],
-}
+from .space import free_space
 
 
 class Agent:
-    """Answers requests about the server and its nodes."""
+    """Answers requests about the server."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
@@ -45,8 +31,9 @@ class Agent:
             route(f"{prefix}/agent/alive", scope=OPEN, GET=self.alive),
             route(f"{prefix}/agent/version", scope=OPEN, GET=self.version),
             route(f"{prefix}/agent/node", scope="agent", GET=self.own_node),
-            route(f"{prefix}/orchestrator/nodes", scope="node", GET=self.nodes),
-            route(f"{prefix}/orchestrator/nodes/{{node}}", scope="node", GET=self.node),
+            route(f"{prefix}/agent/debug", scope="agent", GET=self.debug),
+            route(f"{prefix}/agent/config", scope="agent", GET=self.config),
+            route(f"{prefix}/agent/authconfig", scope=OPEN, GET=self.auth_config),
         ]
 
     async def lives(self, request: Request) -> Response:
@@ -58,7 +45,8 @@ class Agent:
         """Whether the store can be read, and how much runs and waits. Raises StorageUnavailable."""
         self._rooms.service.page(limit=1)
         server = self._rooms.server
-        return answered(request, {"Status": "OK", "Running": server.follows, "Waiting": server.waiting})
+        health = {"Status": "OK", "Running": server.follows, "Waiting": server.waiting, "FreeSpace": free_space()}
+        return answered(request, health)
 
     async def alive(self, request: Request) -> Response:
         return answered(request, {"Status": "OK"})
@@ -68,38 +56,26 @@ class Agent:
 
     async def own_node(self, request: Request) -> Response:
         """The node of this process, in the nested form of 1.4 and in the flat one of 1.6 at once."""
-        own = next(iter(self._documents()), None) or requester_document(self._rooms.settings)
+        own = next(iter(node_documents(self._rooms)), None) or requester_document(self._rooms.settings)
         return answered(request, own | own["Info"])
 
-    async def nodes(self, request: Request) -> Response:
-        query = Query(request)
-        order = _NODE_ORDERS[query.one_of("order_by", tuple(_NODE_ORDERS))]
-        membership = query.text("filter-approval", "filter_approval").upper()
-        connection = query.text("filter-status", "filter_status").upper()
-        labels = parse_constraints(",".join(query.all("labels")))
-        found = [
-            one
-            for one in self._documents()
-            if membership in ("", one["Membership"])
-            and connection in ("", one["Connection"])
-            and not unmet(one["Info"]["Labels"], labels)
-        ]
-        found.sort(key=order, reverse=query.switch("reverse"))
-        return answered(request, {"NextToken": "", "Nodes": found[: query.number("limit") or None]})
-
-    async def node(self, request: Request) -> Response:
-        wanted = request.path_params["node"]
-        documents = {one["Info"]["NodeID"]: one for one in self._documents()}
-        matching = [wanted] if wanted in documents else [name for name in documents if name.startswith(wanted)]
-        if not matching:
-            raise NotFound(f"node not found: {wanted}", hint="the route …/orchestrator/nodes has those there are")
-        if len(matching) > 1:
-            raise Conflict(f"multiple nodes found for {wanted!r}: {', '.join(matching)}", hint="give more of the id")
-        return answered(request, {"Node": documents[matching[0]]})
-
-    def _documents(self) -> list[Document]:
+    async def debug(self, request: Request) -> Response:
+        """What the server does at this moment, by its parts."""
         server = self._rooms.server
-        nodes = server.nodes()
-        # What waits belongs to no node yet; where there is only one, it waits for that.
-        waiting = server.waiting if len(nodes) == 1 else 0
-        return [node_document(node, free, running, waiting) for node, free, running in nodes]
+        executions = {"Running": server.follows, "Waiting": server.waiting}
+        return answered(
+            request, {"Executions": executions, "Process": {"ID": os.getpid(), "Threads": threading.active_count()}}
+        )
+
+    async def config(self, request: Request) -> Response:
+        """The settings of this server; what may be a secret is masked."""
+        return answered(request, {"config": settings_document(self._rooms.settings)})
+
+    async def auth_config(self, request: Request) -> Response:
+        """Nobody signs in by way of another service."""
+        return answered(request, {"Version": "1.0.0", "Config": {}})
+
+    def own_id(self) -> str:
+        """The id of the node of this process."""
+        own = next(iter(self._rooms.server.nodes()), None)
+        return own[0].id if own else str(requester_document(self._rooms.settings)["Info"]["NodeID"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -78,7 +79,7 @@ class Rooms:
     The parts of a running server that routes speak to.
 
     `closing` is set when it is about to end. `gate` lets callers in, everybody when there is none. `hosts` are the names under
-    which it answers, beside its addresses.
+    which it answers, beside its addresses. `began_at` is when it began, in Unix seconds.
     """
 
     server: Driving
@@ -88,6 +89,7 @@ class Rooms:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     gate: Gate | None = None
     hosts: frozenset[str] = frozenset()
+    began_at: float = field(default_factory=time.time)
 
     def job_of(self, request: HTTPConnection) -> Job:
         """The job that the path names by its id, the beginning of it, or its name. Raises NotFound, Conflict."""

@@ -17,12 +17,17 @@ from gadus.core.errors import GadusError
 from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
+from .auth import Auth, SignIn
+from .changes import Changes
 from .errors import told
+from .fleet import Fleet
 from .guard import Guard
 from .jobs import Jobs
+from .legacy import Legacy
 from .logs import Logs
 from .parts import JobParts
 from .pins import Pins
+from .versions import Versions
 
 PREFIX = "/api/v1"
 _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
@@ -31,13 +36,17 @@ _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
     parts = JobParts(rooms)
-    answering = (Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms), Agent(rooms))
+    agent = Agent(rooms)
+    answering = (
+        *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
+        *(Fleet(rooms), agent, Auth(SignIn(agent.own_id)), Legacy(agent)),
+    )
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
     routes = [route for one in answering for route in one.routes(PREFIX)]
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A job may be named anything: to send a client elsewhere for a slash would be a guess.
     app.router.redirect_slashes = False
-    return _Outside(Guard(app, routes, rooms.gate, rooms.hosts))
+    return _Outside(Guard(Versions(app), routes, rooms.gate, rooms.hosts))
 
 
 class _Outside:

@@ -19,9 +19,14 @@ def version_of(request: HTTPConnection) -> Version:
     """The version that a client says it has; zeros when it says none."""
     text = request.headers.get("x-bacalhau-git-version", "").strip()
     found = _VERSION.match(text)
-    if found is None or _NOT_RELEASED.fullmatch(text):
+    if found is None or not_released(text):
         return _UNKNOWN
     return int(found[1]), int(found[2]), int(found[3])
+
+
+def not_released(text: str) -> bool:
+    """Whether this is what a client says that was built of no release."""
+    return _NOT_RELEASED.fullmatch(text) is not None
 
 
 def numbering_for(request: HTTPConnection) -> Numbering:
@@ -33,6 +38,11 @@ def numbering_for(request: HTTPConnection) -> Numbering:
 def swagger(request: HTTPConnection) -> bool:
     """Whether the client is the Python one, which was generated from a description with names of its own."""
     return request.headers.get("user-agent", "").startswith("Swagger-Codegen")
+
+
+def is_1_4(request: HTTPConnection) -> bool:
+    """Whether the client is of 1.4: it reads some refusals from a document of success only."""
+    return (1, 4, 0) <= version_of(request) < (1, 5, 0) or swagger(request)
 
 
 def waits_by_history(request: HTTPConnection) -> bool:

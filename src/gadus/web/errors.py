@@ -70,7 +70,12 @@ def answer(
     request: HTTPConnection, status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """An error as 1.4 words it and as 1.5 does, in one document."""
-    document = {
+    return JSONResponse(error_document(request, status, code, message, hint), status, headers)
+
+
+def error_document(request: HTTPConnection, status: int, code: str, message: str, hint: str) -> dict[str, object]:
+    """The document of an error."""
+    document: dict[str, object] = {
         "error": message,
         "message": message,
         "Status": status,
@@ -81,7 +86,7 @@ def answer(
     }
     if hint:
         document["Hint"] = hint
-    return JSONResponse(document, status, headers)
+    return document
 
 
 def _headers(error: GadusError) -> dict[str, str]:

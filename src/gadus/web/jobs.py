@@ -10,16 +10,17 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gadus.core.errors import InvalidSpec
+from gadus.core.errors import InvalidSpec, NotFound
 from gadus.core.job import Job, Renewed, Submitted
-from gadus.core.jobfile.decode import decode_job
+from gadus.core.jobfile.decode import ParamsModel, decode_job
 from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
 from gadus.threads import finished
 
 from .answering import Rooms, answered, asked_namespaces, listed, route
-from .bodies import body_of
+from .bodies import Body, body_of
 from .clients import names_jobs
+from .order import ByChange
 from .parts import JobParts
 from .pins import pin_document
 from .query import Query
@@ -67,31 +68,38 @@ class Jobs:
         key = request.headers.get("idempotency-key", "") or body.text("IdempotencyToken")
         if len(key) > _LONGEST_KEY:
             raise InvalidSpec([f"IdempotencyToken: has {len(key)} characters, {_LONGEST_KEY} are allowed"])
-        text = json.dumps(_as_meant(body.mapping("Job")), ensure_ascii=False)
-        # In a thread: a large job takes longer to read than others should wait.
-        spec, warnings = await finished(decode_job, text, params_model=self._rooms.params_model, name="Job")
+        spec, warnings = await decoded_job(body, self._rooms.params_model)
         permit(request, "write:job", spec.namespace)
         by_name = names_jobs(request) or "Force" in body
         job = await self._rooms.server.submit(spec, key=key, by_name=by_name, force=body.switch("Force"))
         return answered(request, {"JobID": job.id, "EvaluationID": str(uuid4()), "Warnings": list(warnings) or None})
 
     async def page(self, request: Request) -> Response:
-        """Jobs by the time of their creation, oldest first unless ``reverse``."""
+        """
+        Jobs by the time of their creation, oldest first unless ``reverse``; or by that of their last change.
+
+        Another ``order_by`` means the first of these, as in Bacalhau. A token has the order of its list.
+        """
         query = Query(request)
-        if query.text("order_by") == "modified_at":
-            raise InvalidSpec(["order_by: jobs are listed by created_at; modified_at is not offered"])
-        jobs, token = self._rooms.service.page(
-            limit=min(query.number("limit") or MOST_JOBS, MOST_JOBS),
-            after=query.text("next_token"),
-            newest_first=query.switch("reverse"),
-            namespaces=asked_namespaces(request),
-            labels=parse_constraints(",".join(query.all("labels"))),
-        )
+        limit = min(query.number("limit") or MOST_JOBS, MOST_JOBS)
+        token, newest_first = query.text("next_token"), query.switch("reverse")
+        labels = parse_constraints(",".join(query.all("labels")))
+        by_change = ByChange.of_token(token)
+        if not token and query.text("order_by") == "modified_at":
+            by_change = ByChange(newest_first=newest_first, limit=limit)
+        service, namespaces = self._rooms.service, asked_namespaces(request)
+        if by_change is not None:
+            jobs, token = await finished(by_change.page, service, namespaces, labels)
+        else:
+            jobs, token = service.page(
+                limit=limit, after=token, newest_first=newest_first, namespaces=namespaces, labels=labels
+            )
         return listed(request, [job_document(job) for job in jobs], token=token)
 
     async def describe(self, request: Request) -> Response:
+        """A job, as it is or as ``job_version`` was asked for, with the parts of it that ``include`` names."""
         job = self._rooms.job_of(request)
-        document: Document = {"Job": job_document(job)}
+        document: Document = {"Job": job_document(self._as_of(job, Query(request).number("job_version")))}
         included = {word.strip() for word in Query(request).text("include").split(",")}
         if "history" in included:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
@@ -100,6 +108,14 @@ class Jobs:
         if "manifests" in included:
             document["Manifests"] = [pin_document(pin) for pin in job.pins]
         return answered(request, document)
+
+    def _as_of(self, job: Job, edition: int) -> Job:
+        if edition in (0, job.edition):
+            return job
+        spec = self._rooms.server.editions(job).get(edition)
+        if spec is None:
+            raise NotFound(f"job {job.id} has no version {edition}", hint=f"its versions are 1 to {job.edition}")
+        return job.model_copy(update={"spec": _named(spec, job), "edition": edition})
 
     async def stop(self, request: Request) -> Response:
         """End a job; one that was stopped already is left at that, one that ended otherwise is a conflict."""
@@ -134,6 +150,13 @@ class Jobs:
         """Why what waits of the job runs on no node, node by node; empty when nothing waits. Bacalhau has no such route."""
         job = self._rooms.server.job(self._rooms.job_of(request).id)
         return answered(request, {"JobID": job.id, "Waiting": len(job.vacancies), "Why": self._rooms.server.why_it_waits(job)})
+
+
+async def decoded_job(body: Body, params_model: ParamsModel) -> tuple[JobSpec, tuple[str, ...]]:
+    """The ``Job`` of a request's body, and warnings. Raises InvalidSpec."""
+    text = json.dumps(_as_meant(body.mapping("Job")), ensure_ascii=False)
+    # In a thread: a large job takes longer to read than others should wait.
+    return await finished(decode_job, text, params_model=params_model, name="Job")
 
 
 def _as_meant(job: Mapping[str, Any]) -> dict[str, Any]:

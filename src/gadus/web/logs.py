@@ -49,6 +49,7 @@ class Logs:
         Standard output and standard error of the newest execution of each part, or of the one that ``execution_id`` names.
 
         With ``follow`` it goes on until the job has ended. Lines of different streams do not mix, unless they are very long.
+        With ``tail`` only what is written from now on, and with ``lines=20`` only the last twenty lines there are of each stream.
         As frames, a JSON document a line, to those who ask for ``format=ndjson`` or accept only that; with ``exact`` nothing
         of the bytes is lost in them.
         """
@@ -65,7 +66,7 @@ class Logs:
         if swagger(request):
             read = self._pieces(job, Following(chosen, _has_ended, grows=False))
             return answered(request, (await _beginning(read)).decode("utf-8", "replace"))
-        read = self._pieces(job, Following(chosen, _has_ended, grows=follow, from_now=query.switch("tail")))
+        read = self._pieces(job, Following(chosen, _has_ended, grows=follow, last_lines=_last_lines(query)))
         text = _as_frames(read, exact=query.switch("exact")) if framed else _as_lines(read)
         return StreamingResponse(text, media_type=_NDJSON if framed else "text/plain; charset=utf-8", headers=_HEADERS)
 
@@ -108,7 +109,7 @@ class Logs:
                     lambda known: [known.executions[one.id]],
                     is_over,
                     grows=follow,
-                    from_now=query.switch("tail") and not one.state.final,
+                    last_lines=0 if query.switch("tail") and not one.state.final else None,
                 )
                 async for piece in pieces(followed, self._rooms.closing, following):
                     for frame in frames.of(piece):
@@ -149,6 +150,13 @@ def _latest(executions: Sequence[Execution]) -> Execution | None:
     """The one that changed last, of those that have not failed if there are any."""
     well = [one for one in executions if one.state not in (State.FAILED, State.STOPPED)]
     return max(well or executions, key=lambda one: (one.modified_at, one.created_at), default=None)
+
+
+def _last_lines(query: Query) -> int | None:
+    """How many of the lines that there are now are wanted; None for all."""
+    if query.switch("tail"):
+        return 0
+    return query.number("lines") if "lines" in query else None
 
 
 def _has_ended(known: Known) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Mapping
 
 from gadus import __version__, plugins
@@ -11,7 +12,7 @@ from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.placement import Gpu, Node
 
-from .wire import Document
+from .wire import Document, rfc3339
 
 _PUBLISHERS = ("local",)
 _NEVER = "0001-01-01T00:00:00Z"
@@ -32,9 +33,16 @@ def version_document() -> Document:
     }
 
 
-def node_document(node: Node, free: Amounts, running: int, waiting: int) -> Document:
-    """One node, with what is free on it and how many executions it runs and keeps waiting."""
-    return {"Info": info_document(node, free, running, waiting), "Membership": "APPROVED", "Connection": "CONNECTED"}
+def node_document(node: Node, free: Amounts, running: int, waiting: int, *, since: float) -> Document:
+    """One node, with what is free on it, how many executions it runs and keeps waiting, and since when it is there."""
+    connection = {
+        "Status": "CONNECTED",
+        "LastHeartbeat": rfc3339(time.time()),
+        "ConnectedSince": rfc3339(since),
+        "DisconnectedSince": _NEVER,
+    }
+    info = info_document(node, free, running, waiting)
+    return {"Info": info, "Membership": "APPROVED", "Connection": "CONNECTED", "ConnectionState": connection}
 
 
 def requester_document(settings: Settings) -> Document:
@@ -49,6 +57,7 @@ def info_document(node: Node, free: Amounts, running: int, waiting: int) -> Docu
         "NodeID": node.id,
         "NodeType": "Compute",
         "Labels": dict(node.labels),
+        "SupportedProtocols": [],
         "ComputeNodeInfo": {
             "ExecutionEngines": sorted(plugins.names("engines") if node.engines is None else node.engines),
             "Publishers": sorted(_PUBLISHERS if node.publishers is None else node.publishers),

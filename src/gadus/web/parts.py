@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gadus.contracts import Stream
-from gadus.core.errors import InvalidSpec
+from gadus.core.errors import InvalidSpec, Rejected
 from gadus.core.job import Execution, Job, State
 from gadus.threads import finished
 
 from .answering import Rooms, listed, route
 from .archive import published
 from .clients import numbering_for, waits_by_history
+from .editions import edition_of, of_edition
 from .history import history
 from .query import Query
 from .scoped import ScopedRoute
@@ -54,19 +55,20 @@ class JobParts:
         query = Query(request)
         order = _ORDERS[query.one_of("order_by", tuple(_ORDERS))]
         job = self._rooms.job_of(request)
-        chosen = sorted(job.executions, key=order, reverse=query.switch("reverse"))
+        chosen = sorted(of_edition(request, job, job.executions), key=order, reverse=query.switch("reverse"))
         limit = query.number("limit") or MOST_EXECUTIONS
         return listed(request, await self._documents(request, job, chosen[:limit]))
 
     async def executions_of(self, request: Request, job: Job) -> list[Document]:
         """Every execution of a job, oldest first."""
-        return await self._documents(request, job, job.executions[:MOST_EXECUTIONS])
+        return await self._documents(request, job, of_edition(request, job, job.executions)[:MOST_EXECUTIONS])
 
     async def history(self, request: Request) -> Response:
         """
         What happened to a job, oldest first.
 
-        To clients that wait for the end of a job by its history, the next token is empty only when it has ended.
+        To clients that wait for the end of a job by its history, the next token is empty only when it has ended, or when the
+        execution has that they ask for.
         """
         query = Query(request)
         kind = _KINDS[query.one_of("event_type", tuple(_KINDS))]
@@ -79,19 +81,27 @@ class JobParts:
             if kind in ("", item["Type"]) and all(item.get(name, "").startswith(text) for name, text in wanted.items())
         ]
         page = items[start : start + limit] if limit else items[start:]
-        goes_on = start + len(page) < len(items) or (waits_by_history(request) and not (job.state.final and not job.live))
+        waits = waits_by_history(request) and _goes_on(job, wanted["ExecutionID"], edition_of(request, job))
+        goes_on = start + len(page) < len(items) or waits
         return listed(request, page, token=_token(start + len(page)) if goes_on else "")
 
     async def history_of(self, request: Request, job: Job, *, since: int = 0) -> list[Document]:
         """Every entry, from those of the Unix second `since` on."""
-        events = self._rooms.service.events(job)
+        events, edition = self._rooms.service.events(job), edition_of(request, job)
         items = await finished(history, job, events, numbering_for(request))
+        if edition:
+            items = [item for item in items if item["JobVersion"] == edition]
         return [item for item in items if item["Time"] >= rfc3339(since)] if since else items
 
     async def results(self, request: Request) -> Response:
         """Where the results of each completed execution can be fetched."""
         job = self._rooms.job_of(request)
-        return listed(request, [published(request, job, one) for one in job.executions if one.state is State.COMPLETED])
+        if job.spec.type not in ("batch", "ops"):
+            raise Rejected(
+                f"job {job.id} is a {job.spec.type} job, which has no results", hint="results are those of batch and ops jobs"
+            )
+        completed = [one for one in of_edition(request, job, job.executions) if one.state is State.COMPLETED]
+        return listed(request, [published(request, job, one) for one in completed])
 
     async def _documents(self, request: Request, job: Job, chosen: Sequence[Execution]) -> list[Document]:
         numbering = numbering_for(request)
@@ -123,6 +133,15 @@ def _head(file: Path) -> tuple[str, bool]:
         # Removed since, or never kept: the execution failed before it wrote anything.
         return "", False
     return data[:_OUTPUT_BYTES].decode("utf-8", "replace"), len(data) > _OUTPUT_BYTES
+
+
+def _goes_on(job: Job, execution_id: str, edition: int) -> bool:
+    """Whether the history may become longer: of the execution, or of the version of the job, if it is about one."""
+    asked = [one for one in job.executions if execution_id and one.id.startswith(execution_id)]
+    if asked or edition not in (0, job.edition):
+        of_edition = [one for one in job.executions if one.edition == edition]
+        return any(not one.state.final for one in asked or of_edition)
+    return not job.state.final or bool(job.live)
 
 
 def _token(start: int) -> str:

@@ -10,7 +10,7 @@ from gadus.cli.asking import asking
 from gadus.cli.flags.lists import look_of, page_of, with_look_flags, with_page_flags
 from gadus.cli.flags.which import which_of, with_versions
 from gadus.cli.lazy import Command
-from gadus.cli.show.cells import id_column, text_column, time_column
+from gadus.cli.show.cells import id_column, node_column, text_column, time_column
 from gadus.cli.show.failures import say
 from gadus.cli.show.lists import show_list
 from gadus.cli.show.states import compute_state, desired_state
@@ -21,7 +21,7 @@ _COLUMNS = (
     time_column("Created", "CreateTime"),
     time_column("Modified", "ModifyTime"),
     id_column("ID", "ID"),
-    id_column("Node ID", "NodeID"),
+    node_column("Node ID", "NodeID"),
     text_column("Rev.", lambda execution: str(execution["Revision"])),
     text_column("State", compute_state),
     text_column("Desired", desired_state),

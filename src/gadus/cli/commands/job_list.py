@@ -26,7 +26,7 @@ _COLUMNS = (
 @click.command(cls=Command)
 @click.option("--labels", type=SELECTOR, default="", help="Only jobs whose labels meet this.")
 @click.option("--namespace", default="", metavar="NAME", help="Only jobs of this namespace.")
-@with_page_flags(("created_at", "id"), limit=10)
+@with_page_flags(("created_at", "modified_at", "id"), limit=10)
 @with_look_flags
 @click.pass_context
 def list_jobs(ctx: click.Context, /, labels: str, namespace: str, **flags: Any) -> None:

@@ -19,7 +19,14 @@ from gadus.client.api import in_path
 
 @click.command(cls=Command)
 @click.argument("job")
-@click.option("-v", "--version", "job_version", type=whole(1, 2**31 - 1, "2"), default=None, help="As this version was.  [default: latest]")
+@click.option(
+    "-v",
+    "--version",
+    "job_version",
+    type=whole(1, 2**31 - 1, "2"),
+    default=None,
+    help="As this version was.  [default: latest]",
+)
 @click.option("--reason", default="", metavar="TEXT", help="Kept with the job.")
 @with_namespace
 @click.pass_context

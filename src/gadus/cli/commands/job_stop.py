@@ -35,7 +35,9 @@ def stop(ctx: click.Context, /, job: str, reason: str, namespace: str, *, quiet:
         found = (await api.ask("GET", f"/orchestrator/jobs/{in_path(job)}", query={"namespace": namespace}))["Job"]
         path = f"/orchestrator/jobs/{found['ID']}"
         if (state := found["State"]["StateType"]) in _FINAL:
-            raise Conflict(f"job {found['ID']} is already in a terminal state: {state}", hint=f"gadus job describe {found['ID']}")
+            raise Conflict(
+                f"job {found['ID']} is already in a terminal state: {state}", hint=f"gadus job describe {found['ID']}"
+            )
         await api.ask("DELETE", path, body={"reason": reason})
         gone = await _until_ended(api, path)
         return (await api.ask("GET", path))["Job"], gone
@@ -52,7 +54,7 @@ async def _until_ended(api: Api, path: str) -> bool:
     """Whether the executions of the job are gone, as soon as they are, or when that takes long."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        executions = (await api.ask("GET", f"{path}/executions"))["Items"]
+        executions = (await api.ask("GET", f"{path}/executions", query={"all_job_versions": True}))["Items"]
         if all(map(has_ended, executions)):
             return True
         if time.monotonic() > deadline:

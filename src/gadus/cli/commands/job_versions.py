@@ -29,7 +29,7 @@ _COLUMNS = (
 @with_look_flags
 @click.pass_context
 def versions(ctx: click.Context, /, job: str, **flags: Any) -> None:
-    """List the versions of JOB (an id, the beginning of one, or a name): what it was each time it was asked for. Times are UTC."""
+    """List the versions of JOB (an id, the beginning of one, or a name), the oldest first. Times are UTC."""
 
     async def ask(api: Api) -> Document:
         return await api.ask("GET", f"/orchestrator/jobs/{in_path(job)}/versions", query=which_of(flags))

@@ -24,7 +24,9 @@ def with_namespace(command: Command) -> Command:
 def with_version(command: Command) -> Command:
     """The flag of one version of a job, beside that of its namespace, which `which_of` reads."""
     version = whole(1, _LARGEST_VERSION, "2")
-    flag = click.option("--version", "job_version", type=version, default=None, help="This version of the job.  [default: latest]")
+    flag = click.option(
+        "--version", "job_version", type=version, default=None, help="This version of the job.  [default: latest]"
+    )
     return with_namespace(flag(command))
 
 

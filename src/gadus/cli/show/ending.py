@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from gadus.core.units import format_bytes, format_seconds
 
 from .ended import STATES, Document, Ended, WrittenBy, code_of, receipt_of, truncated_of
 from .failures import say, say_labelled
+from .objects import verified_in_words
 from .text import count_of, printable_lines, short_id
 
 TEXT_LIMIT_BYTES = 64 << 10
@@ -150,10 +151,3 @@ def _inputs(ran: Sequence[Document]) -> str:
         f"{count_of(objects, 'object')}, {format_bytes(size_bytes)}, {format_bytes(cached_bytes)} cached, "
         f"{verified_in_words(verified)} verified"
     )
-
-
-def verified_in_words(objects_by_check: Mapping[str, int]) -> str:
-    """What objects were checked against: "SHA-256", or with numbers, when not all by the same."""
-    if len(objects_by_check) < 2:
-        return next(iter(objects_by_check), "size")
-    return ", ".join(f"{check} of {number:,}" for check, number in objects_by_check.items())

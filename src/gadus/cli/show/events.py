@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .cells import id_column, text_column
+from .cells import id_column, node_column, text_column
 from .lists import Column
 from .states import state_word
 from .text import shortened
@@ -44,7 +44,7 @@ HISTORY_COLUMNS = (
     _LEVEL,
     _REVISION,
     id_column("Exec. ID", "ExecutionID"),
-    id_column("Node ID", "NodeID"),
+    node_column("Node ID", "NodeID"),
     _STATE,
     _TOPIC,
     _EVENT,

@@ -1,0 +1,29 @@
+"""RSA signatures of clients: PKCS #1 v1.5 with SHA-256, by keys in the form of PKCS #1."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from gadus.core.errors import InvalidSpec
+
+_MOST_BYTES = 1 << 11
+"""A longer key is none that a client makes, and takes long to compute with."""
+
+
+def is_right(key: bytes, signature: bytes, phrase: bytes) -> bool:
+    """Whether the holder of `key` signed `phrase`. Raises InvalidSpec for what is no key."""
+    try:
+        public = load_der_public_key(key) if len(key) <= _MOST_BYTES else None
+    except (ValueError, UnsupportedAlgorithm):
+        public = None
+    if not isinstance(public, RSAPublicKey):
+        raise InvalidSpec(["MethodData.PublicKey: must be an RSA key, as DER of PKCS #1"])
+    try:
+        public.verify(signature, phrase, PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True
