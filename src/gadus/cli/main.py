@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -142,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     130 after Ctrl-C, 143 after SIGTERM.
     """
     _open_missing_streams()
+    _write_all_of_it()
     sys.excepthook = end_of_unforeseen
     sys.exit(_exit_code_of(list(sys.argv[1:] if arguments is None else arguments)))
 
@@ -155,6 +157,16 @@ def _open_missing_streams() -> None:
             # The lowest free descriptor is taken, which is this one.
             os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(descriptor, mode))
+
+
+def _write_all_of_it() -> None:
+    """Put a buffer before standard output and error that have none (python -u): without it, what a short write leaves is lost."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            buffer = io.BufferedWriter(stream.buffer)
+            text = io.TextIOWrapper(buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True)
+            setattr(sys, name, text)
 
 
 def _exit_code_of(words: list[str]) -> int:
