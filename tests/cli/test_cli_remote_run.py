@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import re
 import signal
 import socket
@@ -20,7 +19,7 @@ from command import PROBE, SECONDS, Cli
 from served import Server, server, serving  # noqa: F401 - the fixture
 
 WASM = ("wasm", "run")
-NOISE = bytes(range(256)) * 64 + b"\r\n\0\xff"
+NOISE = bytes(range(256)) * 1024 + b"\r\n\0\xff"
 
 
 def job(*arguments: str, kind: str = "batch", name: str = "", inputs: Any = ()) -> bytes:
@@ -35,16 +34,7 @@ def inline(data: bytes) -> dict[str, Any]:
     return {"Type": "inline", "Params": {"URL": f"data:application/octet-stream;base64,{base64.b64encode(data).decode()}"}}
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["print", "to stdout", "to stderr\n"],
-        ["exit", "7"],
-        ["much", "5000000"],
-        ["trap"],
-    ],
-    ids=lambda words: words[0],
-)
+@pytest.mark.parametrize("words", [["print", "to stdout", "to stderr\n"], ["trap"]], ids=lambda words: words[0])
 def test_output_and_exit_code_are_those_of_a_run_here(server: Server, words: list[str]) -> None:  # noqa: F811
     here, there = (cli(*WASM, "--quiet", str(PROBE), *words) for cli in (server.here, server.there))
     assert (there.code, there.out, there.err) == (here.code, here.out, here.err)
@@ -53,17 +43,18 @@ def test_output_and_exit_code_are_those_of_a_run_here(server: Server, words: lis
 
 def test_output_that_is_no_text_arrives_byte_for_byte(server: Server) -> None:  # noqa: F811
     text = job("read", "/in", inputs=[{"Source": inline(NOISE), "Target": "/in"}])
-    for cli in (server.here, server.there):
-        done = cli("job", "run", "--quiet", stdin=text)
-        assert (done.code, done.out, done.err) == (0, NOISE, "")
+    done = server.there("job", "run", "--quiet", stdin=text)
+    assert (done.code, done.out, done.err) == (0, NOISE, "")
 
 
 def test_lines_of_several_executions_carry_their_index(server: Server) -> None:  # noqa: F811
     done = server.there(*WASM, "--count", "3", "--node-details", str(PROBE), "print", "line", "")
+    first, *_, last = done.err.splitlines()
     assert done.code == 0
+    assert re.fullmatch(r"Job j-[0-9a-f-]{36}", first)
     assert sorted(done.out.splitlines()) == [b"[0] line", b"[1] line", b"[2] line"]
-    assert "exit codes 0, 0, 0" in done.err
-    assert "• 3 runs on 1 node: line" in done.err
+    assert re.search(r"^Done in .*: 3 executions; preparing .* s, running .* s; exit codes 0, 0, 0$", done.err, re.MULTILINE)
+    assert last == "• 3 runs on 1 node: line"
 
 
 def test_document_of_the_end_is_that_of_a_run_here(server: Server) -> None:  # noqa: F811
@@ -77,19 +68,6 @@ def test_document_of_the_end_is_that_of_a_run_here(server: Server) -> None:  # n
         execution.pop("receipt")
     assert there == here
     assert there["executions"][0]["stdout"] == "out"
-
-
-def test_last_line_says_how_long_and_how_it_ended(server: Server) -> None:  # noqa: F811
-    lines = server.there(*WASM, str(PROBE), "exit", "3").err.splitlines()
-    assert re.fullmatch(r"Job j-[0-9a-f-]{36}", lines[0])
-    assert re.fullmatch(r"Done in .*: preparing .* s, running .* s; exit code 3", lines[-1])
-
-
-def test_failure_of_the_job_is_told_with_its_way_out(server: Server) -> None:  # noqa: F811
-    here, there = (cli(*WASM, "-q", "--entry-point", "nope", str(PROBE)) for cli in (server.here, server.there))
-    assert (there.code, there.err) == (here.code, here.err)
-    assert there.code == 1
-    assert "choose another with --entry-point" in there.err
 
 
 def test_mistake_is_told_by_the_server_as_here(server: Server) -> None:  # noqa: F811
@@ -189,7 +167,9 @@ def test_lost_answer_to_a_submission_gives_one_job(server: Server) -> None:  # n
     """1 the server accepts the job; 2 its answer is lost; 3 the same request comes again; 4 the job is the one of before."""
     before = len(server.there("job", "list", "--limit", "0", "--json").document)
     with losing_one_answer(int(server.port)) as port:
-        cli = Cli(server.there.data_dir, server.there.directory, server.there.environment | {"GADUS_API_HOST": f"127.0.0.1:{port}"})
+        cli = Cli(
+            server.there.data_dir, server.there.directory, server.there.environment | {"GADUS_API_HOST": f"127.0.0.1:{port}"}
+        )
         done = cli(*WASM, "--quiet", str(PROBE), "print", "once", "")
     assert (done.code, done.out) == (0, b"once")
     assert len(server.there("job", "list", "--limit", "0", "--json").document) == before + 1
@@ -213,6 +193,7 @@ def losing_one_answer(port: int) -> Iterator[int]:
                 while data := upstream.recv(65536):
                     if not lost.is_set():
                         lost.set()
+                        client.shutdown(socket.SHUT_RDWR)
                         return
                     client.sendall(data)
 
@@ -230,8 +211,3 @@ def losing_one_answer(port: int) -> Iterator[int]:
 def read_line(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
     return process.stdout.readline()
-
-
-def test_documents_of_a_run_are_one_line(server: Server) -> None:  # noqa: F811
-    done = server.there(*WASM, "--json", "--wait=false", str(PROBE), "return")
-    assert json.loads(done.out)["job_id"].startswith("j-")
