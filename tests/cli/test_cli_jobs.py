@@ -30,7 +30,7 @@ def test_list_shows_the_newest_first_in_every_form(s3_cli: Cli, finished):
     short = finished[:10]
     header, newest, oldest = s3_cli("job", "list").out.decode().splitlines()
     assert header.split() == ["CREATED", "ID", "JOB", "TYPE", "STATE"]
-    assert oldest.split()[1:] == [short, "wasm", "batch", "completed"]
+    assert oldest.split()[1:] == [short, "wasm", "batch", "Completed"]
     assert re.fullmatch(r"\d\d:\d\d:\d\d", newest.split()[0])
     assert (
         s3_cli("job", "list", "--order-reversed", "--hide-header", "--wide", "--limit", "1").out.split()[2].decode() == finished
@@ -56,9 +56,11 @@ def test_describe_tells_inputs_phases_and_history(s3_cli: Cli, finished):
     assert re.search(r"^/in +1 +2\.0 KiB +2\.0 KiB +size", shown, re.MULTILINE)
     assert re.search(r"^/in +1 +2\.0 KiB +[0-9a-f]{12} +s3://", shown, re.MULTILINE)
     assert re.search(r"^ +2\.0 KiB  a\.txt$", shown, re.MULTILINE)
-    assert "COMPLETED" not in shown
     assert re.search(r"^Completed = 1$", shown, re.MULTILINE)
-    assert re.search(r"submitted.*placed.*phase entered.*pinned +pin: /in is 1 object, 2\.0 KiB.*ended", shown, re.DOTALL)
+    sections = "Summary", "Job History", "Inputs", "Fetched", "Executions", r"Execution e-[0-9a-f]{8} History"
+    assert re.search(r"\n.*\n".join(f"^{section}$" for section in sections), shown, re.DOTALL | re.MULTILINE)
+    assert re.search(r"Pending +Submission.*/in is 1 objects?, 2\.0 KiB.*Accepted job.*exit code 0", shown, re.DOTALL)
+    assert re.search(r"^e-[0-9a-f]{8} .* Completed +Stopped +1 +0 +0 .*\d+s ago +\d+s ago", shown, re.MULTILINE)
     assert f"gadus job get {finished[:10]}" in shown
     assert "\x1b" not in shown
 
