@@ -1,4 +1,4 @@
-"""The process that forks shims: ``python -m gadus.nursery <data directory> <descriptor of the socket>``."""
+"""The process that forks shims: ``python -m gadus.nursery <data directory> [word of --config]… <descriptor of the socket>``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from gadus.wiring import Parts
 
 def main() -> None:
     """Until nobody asks any more and every shim has ended."""
-    data_dir, descriptor = sys.argv[1:]
-    settings = settings_from(data_dir=data_dir)
+    data_dir, *config, descriptor = sys.argv[1:]
+    settings = settings_from(data_dir=data_dir, config=config)
     parts = Parts(settings)
     parts.make_all()
 

@@ -13,11 +13,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from gadus.backends import inline, local
+from gadus.backends.allowed import check_names
 from gadus.backends.hardware import this_machine
 from gadus.backends.selection import Answers, refusal
 from gadus.claim import Living, held, sweep
 from gadus.core.capacity import Amounts
 from gadus.core.check import check
+from gadus.core.defaults import JobDefaults, outside, with_defaults
 from gadus.core.errors import GadusError, InvalidSpec, NotFound
 from gadus.core.job import Execution, Failure, Job, Outcome
 from gadus.core.jobfile.decode import decode_params
@@ -62,7 +64,7 @@ def open_service(settings: Settings) -> Iterator[Service]:
 async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service]]:
     """A server that drives the jobs of this data directory while the block lasts, and the service for its readers."""
     parts = Parts(settings)
-    command = (sys.executable, "-P", "-m", "gadus.nursery", str(settings.data_dir))
+    command = (sys.executable, "-P", "-m", "gadus.nursery", str(settings.data_dir), *settings.passed_on)
     with closing(Nursery(command)) as nursery, store_of(settings) as store:
         backend = local.Backend(parts.nodes, settings.shims_dir, nursery, parts.clean_up, parts.forget_job)
         with Writer(store) as writer:
@@ -102,6 +104,8 @@ class Parts:
     """The parts of a node, each made when it is first needed: listing jobs needs no cache and no engine."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises InvalidSpec for settings that name what is not there."""
+        check_names(settings.policy)
         self._settings = settings
         self._engines: dict[str, Engine] = {}
         self._sources: dict[str, Source[Any]] = {}
@@ -134,9 +138,12 @@ class Parts:
             self._checked_source(one, f"Tasks[0].InputSources[{number}]", problems)
             for number, one in enumerate(task.input_sources)
         )
+        settings = self._settings
+        complete = with_defaults(spec, settings.job_defaults, settings.time_limits)
+        problems += outside(complete, settings.time_limits)
         if problems:
             raise InvalidSpec(problems)
-        return spec.model_copy(update={"tasks": (task.model_copy(update=changes),)})
+        return complete.model_copy(update={"tasks": (complete.task.model_copy(update=changes),)})
 
     def engine(self, name: str) -> tuple[Engine, type[BaseModel]]:
         """The engine for a type name, made once, with the model of its params."""
@@ -176,8 +183,8 @@ class Parts:
         self._stage.start_over()
 
     def nodes(self) -> Sequence[Node]:
-        """The only node: this machine."""
-        return [self._node]
+        """The only node: this machine, if it runs jobs at all."""
+        return [self._node] if self._settings.compute else []
 
     def _gpus(self, numbers: Sequence[int]) -> Sequence[Gpu]:
         # Looking for devices takes a while: only who has some asks.
@@ -187,19 +194,18 @@ class Parts:
     def _node(self) -> Node:
         return this_machine(self._settings)
 
-    @property
-    def _defaults(self) -> Amounts:
+    def _defaults(self, kind: str) -> Amounts:
         # Who says nothing must fit the smallest machine, too.
-        return self._settings.job_defaults.at_most(self._node.most_for_one)
+        return self._settings.job_defaults.get(kind, JobDefaults()).needs.at_most(self._node.most_for_one)
 
     def needs_of(self, spec: JobSpec) -> Needs:
         """What an execution of the job is taken to need, if it does not say."""
-        return needs_of(spec, self._defaults)
+        return needs_of(spec, self._defaults(spec.type))
 
     @lru_cache(maxsize=_SHAPES_KEPT)  # noqa: B019 - there is one of these as long as there is the process
-    def needs_from(self, text: str) -> Needs:
-        """Needs as the store has them, with the same defaults."""
-        return Needs.from_json(text).with_defaults(self._defaults)
+    def needs_from(self, text: str, kind: str) -> Needs:
+        """Needs of a job of this type as the store has them, with the same defaults."""
+        return Needs.from_json(text).with_defaults(self._defaults(kind))
 
     async def refusal(self, job: Job, _node: Node) -> str:
         """Why the policy of this installation is against a job; empty when it is not."""

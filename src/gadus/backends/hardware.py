@@ -13,8 +13,10 @@ from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.placement import Gpu, Node
 
+from .allowed import allowed
 from .cgroups import limit_bytes, quota_cores
 from .gpus import gpus_here
+from .naming import node_id
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NOT_IN_A_LABEL = re.compile(r"[^A-Za-z0-9_.-]")
@@ -31,11 +33,12 @@ def this_machine(settings: Settings, *, reclaimable_bytes: int = 0, gpus: Sequen
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     devices = gpus_here() if gpus is None else tuple(gpus)
     disk_bytes = shutil.disk_usage(settings.data_dir).free + reclaimable_bytes
-    given = settings.capacity.of(Amounts(cores(), memory_bytes(), disk_bytes, len(devices)))
+    there = Amounts(cores(), memory_bytes(), disk_bytes, len(devices))
+    given = settings.capacity.regardless_of(there) if settings.ignores_physical_limits else settings.capacity.of(there)
     policy = settings.policy
     return Node(
-        id=platform.node() or "localhost",
-        name=platform.node() or "localhost",
+        id=node_id(settings),
+        name=settings.name or platform.node() or "localhost",
         cpu_cores=given.cpu_cores,
         memory_bytes=given.memory_bytes,
         disk_bytes=given.disk_bytes,
@@ -43,9 +46,9 @@ def this_machine(settings: Settings, *, reclaimable_bytes: int = 0, gpus: Sequen
         labels={**labels_of(devices[: given.gpus]), **settings.labels},
         per_job=settings.job_max.of(given),
         gpu_devices=devices[: given.gpus],
-        engines=policy.engines,
-        sources=policy.sources,
-        publishers=policy.publishers,
+        engines=allowed("Engines", policy.engines, policy.not_engines),
+        sources=allowed("InputSources", policy.sources, policy.not_sources),
+        publishers=allowed("Publishers", policy.publishers, policy.not_publishers),
         accepts_network=not policy.rejects_networked,
         rejects_stateless=policy.rejects_stateless,
     )

@@ -24,6 +24,9 @@ from .outputs import Outputs, outputs_of
 from .run import write_spec
 from .submitting import difference, submit
 
+_TIMES_PATIENT = 2
+"""A server may be away for so many times the time that an answer may take."""
+
 
 def run_afar(client: ClientSettings, spec: JobSpec, manner: Manner) -> int:
     """The exit code of a job that the server runs; everything else goes to the two streams."""
@@ -89,7 +92,8 @@ class _Run:
             click.echo(changes, nl=not changes.endswith("\n"))
 
     async def _followed(self, api: Api, began: float) -> int:
-        self._following = Following(api, self.job_id, self._spec, self._manner)
+        patient = self._client.timeout_seconds * _TIMES_PATIENT
+        self._following = Following(api, self.job_id, self._spec, self._manner, patient_seconds=patient)
         try:
             ended = await self._following.to_the_end()
         except Unavailable as exc:

@@ -15,6 +15,7 @@ def options(*, all_shown: bool, taken: Collection[str] = ()) -> list[click.Optio
     """Fresh options, without the names in `taken`; all of them in the help, or only those that are often wanted."""
     every: list[tuple[list[str], dict[str, Any], bool]] = [
         (["--data-dir"], {"metavar": "DIR", "help": "Where Gadus keeps its state."}, True),
+        (["--repo", "data_dir"], {"metavar": "DIR"}, False),
         (
             ["-c", "--config"],
             {"metavar": "FILE|KEY=VALUE", "multiple": True, "help": "Settings: a file, or one of them; repeatable."},
@@ -29,7 +30,7 @@ def options(*, all_shown: bool, taken: Collection[str] = ()) -> list[click.Optio
     ]
     made = []
     for names, attributes, shown in every:
-        free = [name for name in names if not set(name.split("/")) & set(taken)]
+        free = [name for name in names if not name.startswith("-") or not set(name.split("/")) & set(taken)]
         if any(name.startswith("--") for name in free):
             made.append(click.Option(free, expose_value=False, callback=_keep, hidden=not shown, **attributes))
     return made

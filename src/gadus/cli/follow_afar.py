@@ -22,7 +22,7 @@ from gadus.core.spec import JobSpec
 from .frames import Frame, frames_of
 from .history import History
 from .manner import Manner
-from .patience import SECONDS, Patience
+from .patience import Patience
 
 _FIRST_SECONDS = 0.2
 _LONGEST_SECONDS = 2.0
@@ -34,7 +34,8 @@ _ENDLESS = ("service", "daemon")
 class Following:
     """One job that is followed. A server that is away for a while is asked again."""
 
-    def __init__(self, api: Api, job_id: str, spec: JobSpec, manner: Manner) -> None:
+    def __init__(self, api: Api, job_id: str, spec: JobSpec, manner: Manner, *, patient_seconds: float) -> None:
+        """`patient_seconds` is how long a server may be away."""
         self._api = api
         self._job_id = job_id
         self._path = f"/orchestrator/jobs/{in_path(job_id)}"
@@ -45,6 +46,7 @@ class Following:
         self._history = History(spec)
         self._output: Output | None = None
         self._passed: Counter[tuple[str, Stream]] = Counter()
+        self._patient_seconds = patient_seconds
         self._told_away = False
 
     async def to_the_end(self) -> Ended:
@@ -90,7 +92,7 @@ class Following:
         self._output = Output(lost, many=self._many)
 
     async def _watched(self) -> Ended:
-        patience = Patience(self._away)
+        patience = self._patience()
         token, pause = "", _FIRST_SECONDS
         while True:
             answer = await patience.asked(partial(self._next_entries, token))
@@ -123,7 +125,7 @@ class Following:
 
     async def _pass_on(self) -> None:
         """The output, until the job has ended. After a break it comes from its beginning: what was passed on is left out."""
-        patience = Patience(self._away)
+        patience = self._patience()
         while True:
             try:
                 async with frames_of(self._api, self._job_id, follow=True) as frames:
@@ -154,10 +156,13 @@ class Following:
         await asyncio.sleep(seconds)
         reason = f"not done after --wait-timeout-secs {seconds}"
         with suppress(Conflict):  # it has just ended by itself
-            await Patience(self._away).asked(lambda: self._api.ask("DELETE", self._path, body={"reason": reason}))
+            await self._patience().asked(lambda: self._api.ask("DELETE", self._path, body={"reason": reason}))
+
+    def _patience(self) -> Patience:
+        return Patience(self._away, seconds=self._patient_seconds)
 
     def _away(self, error: Unavailable) -> None:
         if not self._told_away:
             self._told_away = True
             self._steps.close()
-            say_labelled("Warning", f"{error.message}; asking again for {SECONDS:.0f} s")
+            say_labelled("Warning", f"{error.message}; asking again for {self._patient_seconds:.0f} s")

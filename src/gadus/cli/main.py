@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,18 @@ _JOB = {
     "drive": Leaf("job_drive:drive", "Run a submitted job to its end, silently.", hidden=True),
 }
 
+_MOVED = {
+    "cancel": "job stop",
+    "create": "job run",
+    "describe": "job describe",
+    "get": "job get",
+    "id": "agent node",
+    "list": "job list",
+    "logs": "job logs",
+    "validate": "job validate",
+}
+"""Commands of Bacalhau before 1.4."""
+
 _NODE = {
     "list": Leaf("node_list:list_nodes", "List the nodes that jobs run on."),
     "describe": Leaf("node_describe:describe_node", "Show all that is known of a node."),
@@ -50,6 +63,19 @@ _CACHE = {
     "list": Leaf("cache_list:list_cache", "List the inputs kept on this machine."),
     "verify": Leaf("cache_verify:verify_cache", "Check that kept inputs are what was fetched."),
     "prune": Leaf("cache_prune:prune_cache", "Remove inputs that no job uses."),
+}
+
+_CONFIG = {
+    "list": Leaf("config_list:list_config", "List every setting: its value, who says so, what it means."),
+    "set": Leaf("config_set:set_config", "Write a setting into a file."),
+}
+
+_PROFILE = {
+    "save": Leaf("profile_save:save_profile", "Keep the address of a server under a name."),
+    "list": Leaf("profile_show:list_profiles", "List the profiles."),
+    "show": Leaf("profile_show:show_profile", "Show a profile."),
+    "select": Leaf("profile_select:select_profile", "Use a profile from now on."),
+    "delete": Leaf("profile_select:delete_profile", "Forget a profile."),
 }
 
 _STORE = {
@@ -75,8 +101,10 @@ def _tree() -> LazyGroup:
         context_settings=names,
         leaves={
             "serve": Leaf("serve:serve", "Run jobs for others: a server with Bacalhau's REST API."),
+            "completion": Leaf("completion:completion", "Print what makes a shell complete the words of commands."),
             "version": Leaf("version:version", "Print the versions of this program and of the server."),
         },
+        moved=_MOVED,
         params=[
             *everywhere.options(all_shown=True),
             click.Option(
@@ -90,7 +118,10 @@ def _tree() -> LazyGroup:
         ],
     )
     docker = {"run": Leaf("docker:run", "Run a container image over data.")}
-    wasm = {"run": Leaf("wasm:run", "Run a WebAssembly module over data.")}
+    wasm = {
+        "run": Leaf("wasm:run", "Run a WebAssembly module over data."),
+        "validate": Leaf("wasm_validate:validate", "Check that a WebAssembly module can be started."),
+    }
     root.add_command(LazyGroup(name="docker", help="Run container images.", leaves=docker))
     root.add_command(LazyGroup(name="wasm", help="Run WebAssembly modules.", leaves=wasm))
     root.add_command(PlanGroup())
@@ -99,6 +130,8 @@ def _tree() -> LazyGroup:
     root.add_command(LazyGroup(name="agent", help="Ask the server about itself.", leaves=_AGENT))
     root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
     root.add_command(LazyGroup(name="store", help="Check, back up and restore what is kept of jobs.", leaves=_STORE))
+    root.add_command(LazyGroup(name="config", help="List and set the settings of this installation.", leaves=_CONFIG))
+    root.add_command(LazyGroup(name="profile", help="Servers by name: save, list, show, select, delete.", leaves=_PROFILE))
     return root
 
 
@@ -110,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     130 after Ctrl-C, 143 after SIGTERM.
     """
     _open_missing_streams()
+    _write_all_of_it()
     sys.excepthook = end_of_unforeseen
     sys.exit(_exit_code_of(list(sys.argv[1:] if arguments is None else arguments)))
 
@@ -125,9 +159,21 @@ def _open_missing_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, mode))
 
 
+def _write_all_of_it() -> None:
+    """Put a buffer before standard output and error that have none (python -u): without it, what a short write leaves is lost."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            buffer = io.BufferedWriter(stream.buffer)
+            text = io.TextIOWrapper(buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True)
+            setattr(sys, name, text)
+
+
 def _exit_code_of(words: list[str]) -> int:
     root = _tree()
     try:
+        # Ends the process when a shell asks for the words that may follow.
+        root._main_shell_completion({}, "gadus")  # noqa: SLF001 - what root.main() would do
         # Not root.main(): that ends by itself on a closed pipe, with another exit code than a pipe deserves.
         with root.make_context("gadus", words) as ctx:
             answer = root.invoke(ctx)

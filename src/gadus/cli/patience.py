@@ -11,8 +11,6 @@ from gadus.core.errors import Busy, Unavailable
 
 Answer = TypeVar("Answer")
 
-SECONDS = 60.0
-"""A server that was away for longer is given up."""
 _FIRST_SECONDS = 0.2
 _LONGEST_SECONDS = 2.0
 
@@ -20,7 +18,8 @@ _LONGEST_SECONDS = 2.0
 class Patience:
     """Shared by all who ask one server: `told` is called once each time it begins to be away."""
 
-    def __init__(self, told: Callable[[Unavailable], None], *, seconds: float = SECONDS) -> None:
+    def __init__(self, told: Callable[[Unavailable], None], *, seconds: float) -> None:
+        """A server that was away for longer than `seconds` is given up."""
         self._told = told
         self._seconds = seconds
         self._away_since: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gadus.core.errors import InvalidSpec
@@ -87,7 +87,7 @@ def client_settings(environment: Mapping[str, str] | None = None, flags: Mapping
         token=said("token", str, own.token),
         user=said("user", str, ""),
         password=said("password", str, ""),
-        cacert=said("cacert", str, ""),
+        cacert=said("cacert", str, own.cacert),
         insecure=said("insecure", truth, own.insecure),
         timeout_seconds=said("timeout", duration, own.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS,
         origin=origin,
@@ -200,12 +200,3 @@ def _port(text: str) -> int:
 def known_variables() -> set[str]:
     """Every variable that a client reads."""
     return {name for names in VARIABLES.values() for name in names}
-
-
-def described_client(settings: ClientSettings) -> dict[str, Any]:
-    """What may be shown of it."""
-    return {
-        "Endpoint": settings.endpoint,
-        "Origin": settings.origin,
-        "Auth": "token" if settings.token else "password" if settings.user else "none",
-    }

@@ -35,6 +35,7 @@ class Profile:
     description: str = ""
     timeout_seconds: float = 0.0
     insecure: bool = False
+    cacert: str = ""
 
     @property
     def origin(self) -> str:
@@ -149,6 +150,7 @@ def _read(name: str, kept: Any) -> Profile:
         description=str(kept.get("description", "")),
         timeout_seconds=float(kept.get("timeout_seconds", 0.0)),
         insecure=kept.get("insecure") is True,
+        cacert=str(kept.get("cacert", "")),
     )
 
 

@@ -7,9 +7,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gadus.core.capacity import Amounts, Limit, Limits
+from gadus.core.capacity import Limit, Limits
+from gadus.core.defaults import JobDefaults, TimeLimits
 from gadus.core.units import parse_bytes
+
+if TYPE_CHECKING:
+    from .said import Said
 
 PERCENT = re.compile(r"([0-9]{1,3})\s*%")
 CAPACITY = Limits(
@@ -23,11 +28,9 @@ CAPACITY = Limits(
     gpu=Limit(share=1.0),
 )
 """What of a machine is given to jobs when nothing else is set, and why not all."""
-JOB_DEFAULTS = Amounts(cpu_cores=0.5, memory_bytes=512_000_000)
-"""What a job is taken to need that does not say, as in Bacalhau. It is no limit for the program."""
-
 LOG_LIMIT_BYTES = 64 * 2**20
 _EVERYTHING = Limits()
+_NO_LIMITS = TimeLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Policy:
 
     `local_data_only`: those alone whose inputs are on the machine already. `probe_command` and `probe_url` are asked for each
     job, see `gadus.backends.selection`; empty when nobody is. `engines`, `sources` and `publishers` are the names, in lower
-    case, that are allowed; None when that is every one.
+    case, that are allowed; None when that is every one. Those in `not_engines` and the like are not allowed in any case.
     """
 
     rejects_networked: bool = False
@@ -48,6 +51,9 @@ class Policy:
     engines: frozenset[str] | None = None
     sources: frozenset[str] | None = None
     publishers: frozenset[str] | None = None
+    not_engines: frozenset[str] = frozenset()
+    not_sources: frozenset[str] = frozenset()
+    not_publishers: frozenset[str] = frozenset()
 
     @property
     def asks(self) -> bool:
@@ -64,28 +70,60 @@ class Phases:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What a server tells of itself: which lines, in which form, and where traces go; nowhere when `otlp_endpoint` is empty."""
+
+    log_level: str = "info"
+    log_mode: str = "default"
+    otlp_endpoint: str = ""
+
+
+def _defaults_of_every_type() -> Mapping[str, JobDefaults]:
+    return {kind: JobDefaults() for kind in ("batch", "ops", "service", "daemon")}
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """
-    What a person may set, by flag or environment.
+    What a person may set, by flag, environment or file; `gadus.config.keys` has the names and meanings.
 
     `data_dir` holds the job store, the input cache, workplaces and results. `docker_host` is the address of a Docker-compatible
     engine, e.g. ``unix:///run/docker.sock``. `cache_limit` is a size ("50GB") or a share of the whole file system ("80%"); when
     it is not set, the cache may hold four fifths of what the file system would have free without it. `capacity` is what of
     this machine is given to jobs, `job_max` what of that a single execution may ask for. `log_limit_bytes` is for each stream
-    of an execution. `store` is where jobs are kept instead of the data directory: a file or a URL.
+    of an execution. `store` is where jobs are kept instead of the data directory: a file or a URL. `name` is the node's own,
+    empty when `name_provider` gives it one. `host` to `self_signed` are the server's, `orchestrator` and `compute` its roles.
+    `said` has every setting as it was written, by its name, and `passed_on` the words of ``--config`` by which another process
+    has the same settings.
     """
 
     data_dir: Path
     docker_host: str = ""
     cache_limit: str = ""
     capacity: Limits = CAPACITY
+    ignores_physical_limits: bool = False
     job_max: Limits = _EVERYTHING
-    job_defaults: Amounts = JOB_DEFAULTS
+    job_defaults: Mapping[str, JobDefaults] = field(default_factory=_defaults_of_every_type)
+    time_limits: TimeLimits = _NO_LIMITS
     labels: Mapping[str, str] = field(default_factory=dict)
     policy: Policy = Policy()
     phases: Phases = Phases()
     log_limit_bytes: int = LOG_LIMIT_BYTES
     store: str = ""
+    name: str = ""
+    name_provider: str = "hostname"
+    host: str = "127.0.0.1"
+    port: int = 1234
+    allowed_hosts: tuple[str, ...] = ()
+    auth_required: bool = False
+    tls_cert: str = ""
+    tls_key: str = ""
+    self_signed: bool = False
+    orchestrator: bool = True
+    compute: bool = True
+    watch: Watch = Watch()
+    said: Mapping[str, Said] = field(default_factory=dict, compare=False, repr=False)
+    passed_on: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def cache_dir(self) -> Path:

@@ -109,7 +109,11 @@ class Limit:
 
     def of(self, total: float) -> float:
         """So much of `total`."""
-        return total * self.share if self.amount is None else min(self.amount, total)
+        return min(self.regardless_of(total), total)
+
+    def regardless_of(self, total: float) -> float:
+        """A share of `total`, or the amount, also where that is more."""
+        return total * self.share if self.amount is None else self.amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,15 @@ class Limits:
             self.cpu.of(total.cpu_cores),
             int(self.memory.of(total.memory_bytes)),
             int(self.disk.of(total.disk_bytes)),
+            int(self.gpu.of(total.gpus) + _DUST),
+        )
+
+    def regardless_of(self, total: Amounts) -> Amounts:
+        """The same where more may be given away than there is; of devices there are never more."""
+        return Amounts(
+            self.cpu.regardless_of(total.cpu_cores),
+            int(self.memory.regardless_of(total.memory_bytes)),
+            int(self.disk.regardless_of(total.disk_bytes)),
             int(self.gpu.of(total.gpus) + _DUST),
         )
 

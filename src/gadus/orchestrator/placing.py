@@ -224,7 +224,8 @@ class Placing:
     def _enter_now(self, entry: Entry, *, again: bool = False) -> None:
         self._waiting.add(entry)
         nodes = self._backend.nodes()
-        if not again and all(self._never(node, entry) for node in nodes):
+        # An installation without a node waits for one to come.
+        if nodes and not again and all(self._never(node, entry) for node in nodes):
             self._tell_unplaceable(entry, nodes)
         self.kick()
 

@@ -37,12 +37,12 @@ class Server:
         writer: Writer,
         backend: Backend,
         needs_of: NeedsOf,
-        needs_from: Callable[[str], Needs],
+        needs_from: Callable[[str, str], Needs],
         refusal: Refusal,
         check: Check,
         watcher: Watcher,
     ) -> None:
-        """`needs_from` reads the needs that the store has as text."""
+        """`needs_from` reads the needs that the store has as text, of a job of a type."""
         self._store = store
         self._backend = backend
         self._check = check
@@ -146,7 +146,7 @@ class Server:
             if not job.attended:
                 self._loop.resume(job)
         for row in self._store.waiting():
-            self._loop.waits(row, self._needs_from(row.needs))
+            self._loop.waits(row, self._needs_from(row.needs, row.type))
         for execution_id in self._backend.found():
             if execution_id not in known:
                 self._loop.let_go(execution_id)

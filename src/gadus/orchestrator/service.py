@@ -243,4 +243,6 @@ def _placeless(placing: Placing) -> list[str]:
     """Every reason against every node, when no node is left."""
     if placing.chosen is not None:
         return []
+    if not placing.nodes:
+        return ["no node: nothing runs jobs here while Compute.Enabled is false (`gadus config list` tells who says so)"]
     return [f"node {node_id}: {reason}" for node_id, reasons in placing.reasons_against.items() for reason in reasons]

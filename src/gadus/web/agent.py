@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from .answering import Rooms, answered, route
 from .configured import settings_document
 from .fleet import node_documents
-from .nodes import version_document
+from .nodes import requester_document, version_document
 from .scoped import OPEN, ScopedRoute
 from .space import free_space
 
@@ -56,7 +56,7 @@ class Agent:
 
     async def own_node(self, request: Request) -> Response:
         """The node of this process, in the nested form of 1.4 and in the flat one of 1.6 at once."""
-        own = node_documents(self._rooms)[0]
+        own = next(iter(node_documents(self._rooms)), None) or requester_document(self._rooms.settings)
         return answered(request, own | own["Info"])
 
     async def debug(self, request: Request) -> Response:
@@ -77,4 +77,5 @@ class Agent:
 
     def own_id(self) -> str:
         """The id of the node of this process."""
-        return self._rooms.server.nodes()[0][0].id
+        own = next(iter(self._rooms.server.nodes()), None)
+        return own[0].id if own else str(requester_document(self._rooms.settings)["Info"]["NodeID"])

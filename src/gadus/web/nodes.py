@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 
 from gadus import __version__, plugins
+from gadus.backends.naming import node_id
+from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.placement import Gpu, Node
 
@@ -41,6 +43,12 @@ def node_document(node: Node, free: Amounts, running: int, waiting: int, *, sinc
     }
     info = info_document(node, free, running, waiting)
     return {"Info": info, "Membership": "APPROVED", "Connection": "CONNECTED", "ConnectionState": connection}
+
+
+def requester_document(settings: Settings) -> Document:
+    """A server that keeps jobs and runs none of them, as the node that it is."""
+    info = {"NodeID": node_id(settings), "NodeType": "Requester", "Labels": {}, "BacalhauVersion": version_document()}
+    return {"Info": info, "Membership": "APPROVED", "Connection": "CONNECTED"}
 
 
 def info_document(node: Node, free: Amounts, running: int, waiting: int) -> Document:

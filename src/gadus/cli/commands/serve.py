@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from gadus.cli.flags.values import whole
+from gadus.cli.flags.node import node_flags, refuse_other_roles, with_node_flags
 from gadus.cli.lazy import Command, UsageMistake, settings_of
 from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say
+from gadus.cli.show.reaching import how_to_reach
 from gadus.cli.show.text import count_of
 from gadus.config import Settings
 from gadus.eventloop import new_event_loop
@@ -29,22 +30,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(cls=Command)
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="The address to listen at; so far one of this machine only."
-)
-@click.option("--port", type=whole(0, 65535, "1234"), default=1234, show_default=True, help="0 takes one that is free.")
+@with_node_flags
 @click.pass_context
-def serve(ctx: click.Context, /, host: str, port: int, *, as_json: bool) -> None:
+def serve(ctx: click.Context, /, *, as_json: bool, **flags: Any) -> None:
     """
     Run jobs for others: keep them, place them, answer the REST API.
 
     SIGTERM or Ctrl-C ends the server; what runs then runs on, and the next server finds it again.
     """
-    address = _own_address(host, ctx)
-    settings = settings_of(ctx)
+    settings = settings_of(ctx, node_flags(flags, ctx))
+    refuse_other_roles(settings, ctx)
+    address = _own_address(settings.host, ctx)
     with (
         occupied(settings) as where,
-        listening(address, port) as listener,
+        listening(address, settings.port) as listener,
         asyncio.Runner(loop_factory=new_event_loop) as runner,
     ):
         runner.run(_serve(settings, listener, where, as_json=as_json))
@@ -58,6 +57,8 @@ async def _serve(settings: Settings, listener: Any, where: Path, *, as_json: boo
         async with served(application(rooms), listener, rooms.closing):
             announce(where, url)
             say(f"Gadus serves {url}; its data directory is {settings.data_dir}")
+            for line in how_to_reach(url, settings):
+                say(line)
             if as_json:
                 click.echo(
                     as_line(

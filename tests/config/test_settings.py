@@ -32,7 +32,7 @@ def test_by_default_jobs_get_all_cores_and_devices_and_leave_some_memory_and_dis
     settings = settings_from({})
     assert settings.capacity.of(MACHINE) == Amounts(10, 9 * GIB, 80 * GIB, 3)
     assert settings.job_max.of(MACHINE) == MACHINE
-    assert settings.job_defaults == Amounts(0.5, 512_000_000)
+    assert {defaults.needs for defaults in settings.job_defaults.values()} == {Amounts(0.5, 512_000_000)}
 
 
 def test_the_flag_comes_before_the_environment_and_that_before_the_default() -> None:
@@ -75,7 +75,7 @@ def test_every_setting_is_read() -> None:
     )
     assert settings.capacity.of(MACHINE) == Amounts(5, 4 * GIB, 10 * GIB, 2)
     assert settings.job_max.of(MACHINE) == Amounts(0.5, 5 * GIB // 2, GIB, 0)
-    assert settings.job_defaults == Amounts(0.1, 1000, 2000, 1)
+    assert {defaults.needs for defaults in settings.job_defaults.values()} == {Amounts(0.1, 1000, 2000, 1)}
     assert settings.labels == {"zone": "eu-1", "example.com/owner": "data", "spot": ""}
     assert settings.policy == Policy(
         rejects_networked=True,
