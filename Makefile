@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --override requirements/overrides.txt $(UPGRADE)
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --override requirements/overrides.in $(UPGRADE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: help demo test check bench bench-quick bench-server faults lock clean
@@ -32,8 +32,10 @@ bench-quick: .venv/dev.stamp  ## the same with less data, on the screen only
 bench-server: .venv/dev.stamp  ## jobs a second and the latency of one, also with 100,000 that wait; writes docs/benchmarks-server.md
 	@$(BIN)/python -m bench.serving --write
 
-faults: .venv/dev.stamp  ## 1,000 kills of server, shims and container engine at random moments: takes half an hour
+faults: .venv/dev.stamp  ## 1,000 kills of server, shims and container engine at random moments, ten minutes of load, 1,000,000 mutated jobs: takes hours
 	@$(BIN)/python tests/faults/kill_loop.py --points 1000 --docker
+	@$(BIN)/python -m bench.serving --load-only 600
+	@$(BIN)/python tests/faults/mutated_specs.py --specs 1000000
 
 lock: .venv/dev.stamp  ## renew requirements/ after a change of pyproject.toml; UPGRADE=--upgrade takes the newest of all
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

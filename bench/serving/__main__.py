@@ -7,23 +7,44 @@ import asyncio
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from gadus.config import settings_from
 from gadus.core.job import Phase, PhaseEntered, Submitted
 from gadus.wiring import store_of
 
+from . import followers, load, slow
 from .queued import fill
 from .server import Server, serving, wasm_job
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks-server.md"
-QUEUED = 100_000
 _MADE = 300
 Row = tuple[str, str, str]
 
 
-async def measure(room: Path, *, single: int, many: int, queued: int) -> list[Row]:
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much of each: jobs one by one, jobs together, jobs that wait, clients at once, seconds of a steady load."""
+
+    single: int = 100
+    many: int = 500
+    queued: int = 100_000
+    clients: int = 1000
+    load_seconds: int = 60
+
+
+async def measure(room: Path, amounts: Amounts) -> list[Row]:
     """All rows: what was measured, what was seen, what must be."""
+    rows = await _alone(room, amounts)
+    async with serving(room / "clients") as server:
+        rows += await followers.measure(server, followers=amounts.clients)
+        rows += await slow.measure(server, connections=amounts.clients)
+    return rows + await load.measure(room / "load", rate=load.RATE, seconds=amounts.load_seconds)
+
+
+async def _alone(room: Path, amounts: Amounts) -> list[Row]:
+    single, many, queued = amounts.single, amounts.many, amounts.queued
     empty, full = room / "empty", room / "full"
     rows: list[Row] = []
     before_ms = _disk_ms(room / "before")
@@ -115,10 +136,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.serving", description="Measure the server.")
     parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}, too")
     parser.add_argument("--quick", action="store_true", help="less of everything")
+    parser.add_argument("--load-only", type=int, metavar="SECONDS", help="only the steady load, for so long")
     chosen = parser.parse_args()
-    single, many, queued = (20, 100, 10_000) if chosen.quick else (100, 500, QUEUED)
     with tempfile.TemporaryDirectory(prefix="gadus-bench-") as room:
-        rows = asyncio.run(measure(Path(room), single=single, many=many, queued=queued))
+        if chosen.load_only:
+            rows = asyncio.run(load.measure(Path(room), rate=load.RATE, seconds=chosen.load_only))
+        else:
+            amounts = Amounts(20, 100, 10_000, 100, 10) if chosen.quick else Amounts()
+            rows = asyncio.run(measure(Path(room), amounts))
     print(_table(rows))
     if chosen.write:
         before, _, _ = DOCUMENT.read_text().partition("| measured |")

@@ -22,7 +22,7 @@ _JOBS = "/api/v1/orchestrator/jobs"
 _ENDED = ("Completed", "Failed", "Stopped")
 _LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 300.0
-_CONNECTIONS = 16
+_CONNECTIONS = 100
 
 
 def wasm_job(**fields: Any) -> dict[str, Any]:
@@ -41,6 +41,7 @@ class Server:
     session: aiohttp.ClientSession
     process: subprocess.Popen[bytes]
     seconds_to_serve: float
+    url: str
 
     async def submit(self, job: dict[str, Any]) -> str:
         """The id of an accepted job."""
@@ -61,6 +62,11 @@ class Server:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
         raise RuntimeError(f"job {job_id} did not end in {_PATIENCE_SECONDS:.0f} s")
+
+    async def seconds_of(self, job_id: str) -> float:
+        """From when a job that has ended was accepted to its last change."""
+        job = (await self._get(f"{_JOBS}/{job_id}"))["Job"]
+        return float(job["ModifyTime"] - job["CreateTime"]) / 1e9
 
     async def running(self) -> tuple[int, int]:
         """How many executions run, and how many wait."""
@@ -97,7 +103,7 @@ async def serving(data_dir: Path) -> AsyncIterator[Server]:
         url = json.loads(process.stdout.readline())["url"]
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
         async with aiohttp.ClientSession(url, connector=connector) as session:
-            server = Server(session, process, 0.0)
+            server = Server(session, process, 0.0, url)
             await server.running()
             server.seconds_to_serve = time.monotonic() - began
             yield server

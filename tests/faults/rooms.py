@@ -7,6 +7,6 @@ from pathlib import Path
 
 _TESTS = Path(__file__).parents[1]
 
-for room in (_TESTS, _TESTS / "engines"):
+for room in (_TESTS, _TESTS / "engines", _TESTS / "web"):
     if str(room) not in sys.path:
         sys.path.append(str(room))

@@ -64,7 +64,7 @@ def test_writers_of_several_processes_give_numbers_in_the_order_in_which_they_ar
     writers = [threading.Thread(target=write, args=(name,)) for name in "abc"]
     for writer in writers:
         writer.start()
-    seen: list[tuple[int, str]] = []
+    seen: list[tuple[int, str, int]] = []
     with open_store(url) as store:
         last = 0
         while len(seen) < jobs * len(writers):
@@ -74,8 +74,8 @@ def test_writers_of_several_processes_give_numbers_in_the_order_in_which_they_ar
             assert writing or told, f"only {len(seen)} were told of"
     for writer in writers:
         writer.join()
-    assert [seq for seq, _ in seen] == list(range(1, jobs * len(writers) + 1))
-    assert len({job_id for _, job_id in seen}) == len(seen)
+    assert [seq for seq, *_ in seen] == list(range(1, jobs * len(writers) + 1))
+    assert len({job_id for _, job_id, _ in seen}) == len(seen)
 
 
 def test_of_many_who_change_one_job_at_once_one_wins(postgres: PostgresServer) -> None:

@@ -208,13 +208,13 @@ def test_others_changes_are_told_once_and_none_is_missed(where: Where) -> None:
         submit(second, "j-2")
         stop(first, one)
         changed, seen = second.changes(0)
-        assert sorted(job_id for _, job_id in changed) == ["j-1", "j-2"]
+        assert sorted(job_id for _, job_id, _ in changed) == ["j-1", "j-2"]
         assert second.changes(seen) == ([], seen)
         assert second.changes(0, limit=0)[1] == seen == 3
         submit(first, "j-3")
-        assert second.changes(seen) == ([(4, "j-3")], 4)
+        assert second.changes(seen) == ([(4, "j-3", 1)], 4)
         told, after = second.changes(0, limit=2)
-        assert ([job_id for _, job_id in told], after) == (["j-1", "j-2"], 2)
+        assert ([job_id for _, job_id, _ in told], after) == (["j-1", "j-2"], 2)
 
 
 def test_a_change_that_is_refused_leaves_nothing(where: Where) -> None:
@@ -225,7 +225,7 @@ def test_a_change_that_is_refused_leaves_nothing(where: Where) -> None:
             submit(store, "j-2", key="k", count=3)
         with pytest.raises(NotFound):
             store.get("j-2")
-        assert store.changes(0)[0] == [(1, "j-1")]
+        assert store.changes(0)[0] == [(1, "j-1", 1)]
         assert [row.job_id for row in store.waiting()] == ["j-1"]
 
 

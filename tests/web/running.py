@@ -76,9 +76,9 @@ class Running:
 
 
 @contextmanager
-def serving(data_dir: Path, environment: dict[str, str] | None = None) -> Iterator[Running]:
+def serving(data_dir: Path, environment: dict[str, str] | None = None, *flags: str) -> Iterator[Running]:
     """A server on a port of its own; killed at the end, if it still runs, with all that it runs."""
-    words = [sys.executable, "-m", "gadus", "serve", "--port", "0", "--json", "--data-dir", str(data_dir)]
+    words = [sys.executable, "-m", "gadus", "serve", "--port", "0", "--json", "--data-dir", str(data_dir), *flags]
     process = subprocess.Popen(words, env=environment or dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     try:

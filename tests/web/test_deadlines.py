@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -126,6 +127,30 @@ async def test_endless_head_is_refused(port, monkeypatch):
     monkeypatch.setattr(gadus.web.deadlines, "HEAD_SECONDS", 3600.0)
     answer = await answer_to(port, b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * (200 << 10))
     assert answer.startswith(b"HTTP/1.1 431 ") or answer == b""
+
+
+async def test_those_who_began_first_give_way_when_too_many_are_in_the_middle_of_a_request(port, monkeypatch):
+    monkeypatch.setattr(gadus.web.deadlines, "MOST_UNHEARD", 3)
+    monkeypatch.setattr(gadus.web.deadlines, "GRACE_SECONDS", -1.0)
+    monkeypatch.setattr(gadus.web.deadlines, "HEAD_SECONDS", 3600.0)
+    slow = [await sent(port, b"GET / HT") for _ in range(4)]
+    async with asyncio.timeout(30):
+        with suppress(ConnectionResetError):
+            assert await slow[0][0].read() == b""
+    reader, writer = await sent(port, GET)
+    async with asyncio.timeout(30):
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+    for _, one in [*slow, (reader, writer)]:
+        one.close()
+
+
+async def test_many_at_once_are_all_heard(port, monkeypatch):
+    """They are accepted together, before the first of them is read."""
+    monkeypatch.setattr(gadus.web.deadlines, "MOST_UNHEARD", 3)
+    answers = await asyncio.gather(
+        *(answer_to(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")) for _ in range(50))
+    )
+    assert all(b"200 OK" in one for one in answers)
 
 
 async def test_more_connections_than_files_are_turned_away(port, monkeypatch):

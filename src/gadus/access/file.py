@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from pydantic import ValidationError
 
@@ -27,6 +28,11 @@ class AccessFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read: tuple[_Mark, Register] | None = None
+
+    @classmethod
+    def of(cls, data_dir: Path) -> Self:
+        """The grants of the server that works on this data directory."""
+        return cls(data_dir / "access.json")
 
     def read(self) -> Register:
         """

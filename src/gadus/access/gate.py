@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gadus.core.errors import GadusError, Unauthorized
+from gadus.core.secret import Secret
 from gadus.threads import finished
 
 from . import sessions
@@ -23,6 +24,9 @@ from .grants import TOKEN_PREFIX, Register, Token, User, digest_of
 from .passwords import Checks
 
 HINT = "set GADUS_API_TOKEN to a token of this server; `gadus auth token create` on its machine makes one"
+OPEN_SESSION = Secret("open")
+"""What a client gets that signs in where nobody needs to: it remembers no empty one."""
+CHALLENGE_SECONDS = 300.0
 _REMEMBERED_SECONDS = 60.0
 _MOST_REMEMBERED = 1000
 _USE_SECONDS = 3600.0
@@ -83,6 +87,36 @@ class Gate:
             return user
         self._attempts.failed(client)
         raise Unauthorized("the user or the password is wrong", hint="gadus auth user passwd NAME sets another password")
+
+    @property
+    def asks_for_password(self) -> bool:
+        """Whether clients sign in with a password and not with their key: exactly one way can be offered to them."""
+        register = self.register
+        return bool(register.users) and not register.keys
+
+    def challenges(self) -> tuple[str, str]:
+        """What clients have to sign at this time, and what they had to until a short time ago. Nobody can know the next one."""
+        window = int(self._clock() // CHALLENGE_SECONDS)
+        now, before = (hmac.new(self._known_by, f"{one}".encode(), hashlib.sha256).hexdigest() for one in (window, window - 1))
+        return now, before
+
+    def session_of_key(self, key_id: str) -> Secret:
+        """A session for the client that has proved to have the key with this id. Raises Unauthorized."""
+        register = self.register
+        if not self.closed:
+            return OPEN_SESSION
+        if not any(key.id == key_id for key in register.keys):
+            raise Unauthorized(
+                f"this server does not know the key {key_id}", hint=f"on its machine: gadus auth key add NAME {key_id}"
+            )
+        return sessions.session_for(register, "key", key_id, self._clock())
+
+    async def session_of_user(self, name: str, password: str, client: str) -> Secret:
+        """A session for the user with this password. Raises Unauthorized, Busy."""
+        if not self.closed:
+            return OPEN_SESSION
+        user = await self.user(name, password, client)
+        return sessions.session_for(self.register, "user", user.name, self._clock())
 
     def link(self, path: str) -> dict[str, str]:
         """The query that opens `path` for a while without a token; empty when nobody needs one."""

@@ -84,6 +84,30 @@ _STORE = {
     "restore": Leaf("store_restore:restore_store", "Make a backup the store again."),
 }
 
+_TOKEN = {
+    "create": Leaf("auth_token:create", "Make an API token and print it."),
+    "list": Leaf("auth_token:list_tokens", "List the API tokens."),
+    "revoke": Leaf("auth_token:revoke", "End an API token."),
+}
+
+_USER = {
+    "add": Leaf("auth_user:add", "Add a user with a password."),
+    "list": Leaf("auth_user:list_users", "List the users."),
+    "remove": Leaf("auth_user:remove", "Remove a user."),
+    "passwd": Leaf("auth_user:passwd", "Give a user another password."),
+}
+
+_KEY = {
+    "add": Leaf("auth_key:add", "Let in clients of Bacalhau by their key."),
+    "list": Leaf("auth_key:list_keys", "List the keys of clients."),
+    "remove": Leaf("auth_key:remove", "Let a key in no longer."),
+}
+
+_AUTH = {
+    "info": Leaf("auth_info:info", "Show whom the server lets in."),
+    "hash-password": Leaf("auth_user:hash_password", "Print the hash of a password."),
+}
+
 
 @click.pass_context
 def _no_command(ctx: click.Context) -> None:
@@ -129,6 +153,11 @@ def _tree() -> LazyGroup:
     root.add_command(LazyGroup(name="node", help="List, show and admit the nodes that jobs run on.", leaves=_NODE))
     root.add_command(LazyGroup(name="agent", help="Ask the server about itself.", leaves=_AGENT))
     root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
+    auth = LazyGroup(name="auth", help="Who may use a server: tokens, users, keys of clients.", leaves=_AUTH)
+    auth.add_command(LazyGroup(name="token", help="API tokens.", leaves=_TOKEN))
+    auth.add_command(LazyGroup(name="user", help="Users with passwords.", leaves=_USER))
+    auth.add_command(LazyGroup(name="key", help="Keys of Bacalhau's clients.", leaves=_KEY))
+    root.add_command(auth)
     root.add_command(LazyGroup(name="store", help="Check, back up and restore what is kept of jobs.", leaves=_STORE))
     root.add_command(LazyGroup(name="config", help="List and set the settings of this installation.", leaves=_CONFIG))
     root.add_command(LazyGroup(name="profile", help="Servers by name: save, list, show, select, delete.", leaves=_PROFILE))

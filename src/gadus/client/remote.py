@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -138,6 +139,8 @@ def _trust(cacert: str, *, insecure: bool) -> ssl.SSLContext:
 def _reason(exc: BaseException) -> str:
     if isinstance(exc, TimeoutError):
         return "time-out"
+    if isinstance(exc, OSError) and (exc.errno or 0) > 0:
+        return os.strerror(exc.errno or 0)
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
     return str(exc) or type(exc).__name__

@@ -70,9 +70,8 @@ def _result(item: Document, executions: Sequence[Document]) -> Result:
     params = item.get("Params") or {}
     url = params.get("URL") or params.get("PreSignedURL")
     if not isinstance(url, str) or not url:
-        raise Rejected(
-            f"results of the type {item['Type']} cannot be fetched here: they are at {_place(params)}", hint=_OTHER_TOOL
-        )
+        hint = "copy them with a tool of that service"
+        raise Rejected(f"results of the type {item['Type']} cannot be fetched: they are at {_place(params)}", hint=hint)
     path = urlsplit(url).path
     name = next((one["ID"] for one in executions if one["ID"] in path), path.rpartition("/")[2])
     if name in ("", ".", ".."):

@@ -39,6 +39,7 @@ from gadus.core.waiting import Entry
 from .background import Background
 from .following import Following, Watcher
 from .held import Held
+from .own import Own
 from .placing import Placing
 from .store import Store, Waiting, Writer
 from .timers import Timers
@@ -62,8 +63,7 @@ class Loop:
         self._turns = Turns()
         self._background = Background()
         self._following: dict[str, asyncio.Task[None]] = {}
-        self.appended = 0
-        """How many events this process remembered."""
+        self.own = Own()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -89,7 +89,7 @@ class Loop:
         """Accept a job: it is on the disk when this returns. Raises Conflict for a known key, StorageUnavailable."""
         job, actions = decide(None, event)
         await self._writer.append(None, job, event, key=key)
-        self.appended += 1
+        self.own.note(job)
         self._now_is(job)
         self._watcher.changed(job)
         self._act(job, actions)
@@ -110,7 +110,7 @@ class Loop:
                 except Conflict:
                     self._take_in(self._store.get(job_id))
                     continue
-                self.appended += len(events)
+                self.own.note(job)
                 self._now_is(job)
                 self._watcher.changed(job)
                 self._act(job, actions)

@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
 from gadus.core.errors import Conflict, StorageUnavailable
+from gadus.core.ids import new_uuid
 from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
@@ -75,7 +75,7 @@ class Server:
             return self._loop.job(known)
         if by_name and spec.name and (job := self._store.latest_named(spec.namespace, spec.name)):
             return await self._update(self._loop.job(job.id), spec, force=force)
-        event = Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec)
+        event = Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec)
         try:
             return await self._loop.submitted(event, key)
         except Conflict:
@@ -152,14 +152,11 @@ class Server:
                 self._loop.let_go(execution_id)
 
     async def _look_for_changes(self) -> None:
-        own = self._loop.appended
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 changed, latest = self._store.changes(self._seen)
-                others, own = latest - self._seen - (self._loop.appended - own), self._loop.appended
-                # Only what this process did itself: nothing to learn.
-                for _, job_id in changed if others else ():
+                for job_id in self._loop.own.left_of(changed):
                     await self._loop.changed_elsewhere(job_id)
             except StorageUnavailable:
                 continue

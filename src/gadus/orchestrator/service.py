@@ -6,11 +6,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from gadus.config import Settings
 from gadus.contracts import Backend
 from gadus.core.errors import Conflict, InvalidSpec, NotFound
+from gadus.core.ids import new_uuid
 from gadus.core.job import Ended, Event, Execution, Failure, Job, Outcome, Pin, Renewed, State, StopRequested, Submitted
 from gadus.core.lifecycle import decide
 from gadus.core.manifest import Item
@@ -89,7 +89,7 @@ class Service:
     def submit(self, spec: JobSpec) -> Job:
         """Accept a job: it is on the disk when this returns. Raises InvalidSpec."""
         spec = self.check(spec)
-        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{uuid4()}", spec=spec, attended=True))
+        job, _ = decide(None, event := Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec, attended=True))
         self._store.append(None, job, event)
         return job
 

@@ -14,6 +14,7 @@ from .fleet import node_documents
 from .nodes import requester_document, version_document
 from .scoped import OPEN, ScopedRoute
 from .space import free_space
+from .wire import Document
 
 
 class Agent:
@@ -56,7 +57,7 @@ class Agent:
 
     async def own_node(self, request: Request) -> Response:
         """The node of this process, in the nested form of 1.4 and in the flat one of 1.6 at once."""
-        own = next(iter(node_documents(self._rooms)), None) or requester_document(self._rooms.settings)
+        own = self._own_document()
         return answered(request, own | own["Info"])
 
     async def debug(self, request: Request) -> Response:
@@ -77,5 +78,7 @@ class Agent:
 
     def own_id(self) -> str:
         """The id of the node of this process."""
-        own = next(iter(self._rooms.server.nodes()), None)
-        return own[0].id if own else str(requester_document(self._rooms.settings)["Info"]["NodeID"])
+        return str(self._own_document()["Info"]["NodeID"])
+
+    def _own_document(self) -> Document:
+        return next(iter(node_documents(self._rooms)), None) or requester_document(self._rooms.settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,12 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
+from gadus.core.ids import new_uuid
 
 from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
-from .auth import Auth, SignIn
+from .auth import Auth
 from .changes import Changes
+from .describing import Describing
 from .errors import told
 from .fleet import Fleet
 from .guard import Guard
@@ -27,6 +28,8 @@ from .legacy import Legacy
 from .logs import Logs
 from .parts import JobParts
 from .pins import Pins
+from .proving import Proving
+from .scoped import AnyScoped
 from .versions import Versions
 
 PREFIX = "/api/v1"
@@ -35,18 +38,23 @@ _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
-    parts = JobParts(rooms)
-    agent = Agent(rooms)
-    answering = (
-        *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
-        *(Fleet(rooms), agent, Auth(SignIn(agent.own_id)), Legacy(agent)),
-    )
+    routes = routes_of(rooms)
     handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
-    routes = [route for one in answering for route in one.routes(PREFIX)]
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A job may be named anything: to send a client elsewhere for a slash would be a guess.
     app.router.redirect_slashes = False
     return _Outside(Guard(Versions(app), routes, rooms.gate, rooms.hosts))
+
+
+def routes_of(rooms: Rooms) -> list[AnyScoped]:
+    """Every route."""
+    parts, agent = JobParts(rooms), Agent(rooms)
+    answering = (
+        *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
+        *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
+    )
+    routes = [route for one in answering for route in one.routes(PREFIX)]
+    return routes
 
 
 class _Outside:
@@ -64,7 +72,7 @@ class _Outside:
         # As it is in the request line: a slash that is written %2F belongs to a name.
         parts = scope["raw_path"].decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
-        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_uuid()
 
         async def send_marked(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,15 +14,11 @@ from starlette.responses import JSONResponse, Response
 
 from gadus.core.errors import InvalidSpec, NotFound
 from gadus.core.problem import clipped
-from gadus.threads import finished
 
 from .answering import answered, route
 from .bodies import body_of
 from .scoped import OPEN, ScopedRoute
 from .wire import Document
-
-CLIENT_KEY = "ClientKey"
-_OPEN_TOKEN = "open"  # noqa: S105 - says that nothing is checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +39,6 @@ class SigningIn(Protocol):
     async def signed(self, method: str, data: Mapping[str, Any], client: str) -> Signed:
         """A token for who at the address `client` proves with `data` who they are. Raises InvalidSpec for what is no proof."""
         ...
-
-
-class SignIn:
-    """Anybody may, who has the key that they say they have."""
-
-    def __init__(self, phrase: Callable[[], str]) -> None:
-        self._phrase = phrase
-
-    def methods(self) -> Mapping[str, Document]:
-        """A phrase to be signed."""
-        phrase = binascii.b2a_base64(self._phrase().encode(), newline=False).decode()
-        return {CLIENT_KEY: {"type": "challenge", "params": {"InputPhrase": phrase}}}
-
-    async def signed(self, method: str, data: Mapping[str, Any], client: str) -> Signed:
-        """A token that says nothing, for a signature that is right."""
-        del method, client
-        key, signature = (decoded(data, name) for name in ("PublicKey", "PhraseSignature"))
-        if await finished(_is_right, key, signature, self._phrase().encode()):
-            return Signed(token=_OPEN_TOKEN)
-        return Signed(reason="the signature is not that of the phrase by this key")
 
 
 class Auth:
@@ -117,9 +93,3 @@ def _document(text: str) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise InvalidSpec(["MethodData: must be base64 of a JSON object"])
     return document
-
-
-def _is_right(key: bytes, signature: bytes, phrase: bytes) -> bool:
-    from .signatures import is_right  # noqa: PLC0415 - only few servers are ever asked
-
-    return is_right(key, signature, phrase)

@@ -18,9 +18,10 @@ _LARGEST_NUMBER = 1 << 63
 
 
 class Body:
-    """The fields of a request's body."""
+    """The fields of a request's body, which had so many bytes."""
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any], size_bytes: int = 0) -> None:
+        self.size_bytes = size_bytes
         self._fields = {key.lower(): value for key, value in fields.items()}
 
     def __contains__(self, name: str) -> bool:
@@ -75,7 +76,7 @@ async def body_of(request: Request) -> Body:
     document = _parsed(data)
     if not isinstance(document, dict):
         raise InvalidSpec(["the body must be a JSON object"])
-    return Body(document)
+    return Body(document, len(data))
 
 
 async def _bytes_of(request: Request) -> bytes:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import resource
 from asyncio import TimerHandle, Transport, get_running_loop
 from enum import Enum
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 30.0
 LARGEST_HEAD_BYTES = 64 << 10
 TAKING_SECONDS = 60.0
 """A peer that takes nothing at all of what waits for it for so long is gone, or might as well be."""
-MOST_CONNECTIONS = 4000
+MOST_CONNECTIONS = 10_000
+MOST_UNHEARD = 256
+"""With more in the middle of a request, those that began first are closed: they are seldom honest."""
+GRACE_SECONDS = 2.0
+"""But not before they had some time: many may be accepted before what they sent is read."""
 _MOST_FILES = 1 << 16
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_unheard: WeakKeyDictionary[ServerState, dict[Deadlines, float]] = WeakKeyDictionary()
+"""The connections of each server in the middle of a request, with the time of its beginning, the oldest first."""
 
 
 class _Reads(Enum):
@@ -75,10 +84,15 @@ class Deadlines(HttpToolsProtocol):
     _limit: TimerHandle | None = None
     _head_bytes = 0
 
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self._most = most_connections()
+        self._unheard = _unheard.setdefault(self.server_state, {})
+
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(transport)
         self._taking = Taking(transport)
-        if len(self.connections) > most_connections():
+        if len(self.connections) > self._most:
             transport.abort()
             return
         self._begin(_Reads.HEAD, HEAD_SECONDS)
@@ -127,11 +141,19 @@ class Deadlines(HttpToolsProtocol):
         self._end()
         self._reads = reads
         self._limit = self.loop.call_later(seconds, self._too_slow)
+        self._unheard[self] = self.loop.time()
+        while len(self._unheard) > MOST_UNHEARD:
+            oldest, began = next(iter(self._unheard.items()))
+            if began > self.loop.time() - GRACE_SECONDS:
+                break
+            del self._unheard[oldest]
+            oldest.transport.abort()
 
     def _end(self) -> None:
         if self._limit is not None:
             self._limit.cancel()
         self._limit, self._reads, self._head_bytes = None, _Reads.NOTHING, 0
+        self._unheard.pop(self, None)
 
     def _too_slow(self) -> None:
         if not self.transport.is_closing():

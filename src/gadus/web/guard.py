@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
@@ -19,9 +21,11 @@ from gadus.core.problem import clipped
 
 from .errors import answer, refusal
 from .rates import Rates
-from .scoped import CALLER, GATE, OPEN, AnyScoped
+from .scoped import CALLER, GATE, OPEN, AnyScoped, caller_of
 
 _LIVES = re.compile(r"(?:/api/v1)?/(?:livez|readyz)")
+
+_LOOK_SECONDS = 1.0
 
 
 class Guard:
@@ -47,6 +51,8 @@ class Guard:
         refused = await self._refused(scope)
         if refused is not None:
             await refused(scope, receive, send)
+        elif _streams(scope) and self._gate is not None:
+            await self._while_granted(self._gate, scope, receive, send)
         elif _streams(scope) or _LIVES.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
         else:
@@ -73,7 +79,7 @@ class Guard:
 
     async def _let_in(self, scope: Scope, headers: Headers) -> None:
         """Write into `scope` who asks. Raises Unauthorized, Busy, StorageUnavailable."""
-        address = scope["client"][0] if scope.get("client") else ""
+        address = _address(scope)
         scope[CALLER], scope[GATE] = NOBODY, self._gate
         if self._gate is None:
             scope[CALLER] = ANYONE
@@ -92,6 +98,27 @@ class Guard:
                 return
         self._rates.count(address)
 
+    async def _while_granted(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for as long as the caller is who they said: what goes on for hours must end when a token is revoked."""
+        answering = asyncio.ensure_future(self._app(scope, receive, send))
+        try:
+            while not answering.done():
+                await asyncio.wait([answering], timeout=_LOOK_SECONDS)
+                if not answering.done() and not await self._is_still_granted(gate, scope):
+                    return
+            await answering
+        finally:
+            answering.cancel()
+            with suppress(asyncio.CancelledError):
+                await answering
+
+    async def _is_still_granted(self, gate: Gate, scope: Scope) -> bool:
+        try:
+            caller = await gate.caller(Headers(scope=scope).get("authorization", ""), _address(scope))
+        except GadusError:
+            return False
+        return caller == caller_of(HTTPConnection(scope))
+
     def _by_link(self, scope: Scope) -> Caller | None:
         """Who holds a link to results: Bacalhau's client fetches them without a token."""
         if self._gate is None or scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
@@ -109,6 +136,11 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _streams(scope: Scope) -> bool:

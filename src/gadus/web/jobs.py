@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gadus.core.errors import InvalidSpec, NotFound
+from gadus.core.ids import new_uuid
 from gadus.core.job import Job, Renewed, Submitted
-from gadus.core.jobfile.decode import ParamsModel, decode_job
+from gadus.core.jobfile.decode import ParamsModel, decode_document
 from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
 from gadus.threads import finished
@@ -30,6 +29,8 @@ from .wire import Document, job_document
 MOST_JOBS = 500
 """A longer page is cut here, and has a token for the rest."""
 _LONGEST_KEY = 255
+_SOON_READ_BYTES = 16 << 10
+"""A smaller job is read at once: to hand it to a thread would take longer."""
 _EMPTY: dict[str, tuple[Any, ...]] = {
     "id": ("", None),
     "state": ({}, {"StateType": "Undefined"}, {"StateType": ""}, None),
@@ -72,7 +73,7 @@ class Jobs:
         permit(request, "write:job", spec.namespace)
         by_name = names_jobs(request) or "Force" in body
         job = await self._rooms.server.submit(spec, key=key, by_name=by_name, force=body.switch("Force"))
-        return answered(request, {"JobID": job.id, "EvaluationID": str(uuid4()), "Warnings": list(warnings) or None})
+        return answered(request, {"JobID": job.id, "EvaluationID": new_uuid(), "Warnings": list(warnings) or None})
 
     async def page(self, request: Request) -> Response:
         """
@@ -124,7 +125,7 @@ class Jobs:
         # What a Python client sends for no reason at all.
         reason = "" if reason == "None" else reason
         await self._rooms.server.stop(self._rooms.job_of(request), reason or "stopped by a request to the API")
-        return answered(request, {"EvaluationID": str(uuid4())})
+        return answered(request, {"EvaluationID": new_uuid()})
 
     async def rerun(self, request: Request) -> Response:
         """The job once more: as its version ``JobVersion``, or as the latest."""
@@ -132,7 +133,7 @@ class Jobs:
         job = await self._rooms.server.rerun(
             self._rooms.job_of(request), edition=body.number("JobVersion"), reason=body.text("Reason")
         )
-        answer = {"JobID": job.id, "JobVersion": job.edition, "EvaluationID": str(uuid4()), "Warnings": None}
+        answer = {"JobID": job.id, "JobVersion": job.edition, "EvaluationID": new_uuid(), "Warnings": None}
         return answered(request, answer)
 
     async def versions(self, request: Request) -> Response:
@@ -154,9 +155,11 @@ class Jobs:
 
 async def decoded_job(body: Body, params_model: ParamsModel) -> tuple[JobSpec, tuple[str, ...]]:
     """The ``Job`` of a request's body, and warnings. Raises InvalidSpec."""
-    text = json.dumps(_as_meant(body.mapping("Job")), ensure_ascii=False)
+    job = _as_meant(body.mapping("Job"))
+    if body.size_bytes < _SOON_READ_BYTES:
+        return decode_document(job, params_model=params_model)
     # In a thread: a large job takes longer to read than others should wait.
-    return await finished(decode_job, text, params_model=params_model, name="Job")
+    return await finished(decode_document, job, params_model=params_model)
 
 
 def _as_meant(job: Mapping[str, Any]) -> dict[str, Any]:

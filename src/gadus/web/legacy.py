@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from .agent import Agent
 from .answering import answered, route
+from .clients import swagger
 from .nodes import version_document
 from .scoped import OPEN, ScopedRoute
 
@@ -48,7 +49,8 @@ class Legacy:
     async def own_id(self, request: Request) -> Response:
         """The id of the node of this process; a JSON string for generated clients."""
         own = self._agent.own_id()
-        return answered(request, own) if "json" in request.headers.get("accept", "") else PlainTextResponse(own)
+        as_json = swagger(request) or "json" in request.headers.get("accept", "")
+        return answered(request, own) if as_json else PlainTextResponse(own)
 
     async def gone(self, request: Request) -> Response:
         """What clients before 1.4 used."""

@@ -49,7 +49,7 @@ class Logs:
         Standard output and standard error of the newest execution of each part, or of the one that ``execution_id`` names.
 
         With ``follow`` it goes on until the job has ended. Lines of different streams do not mix, unless they are very long.
-        With ``tail`` only what is written from now on, and with ``lines=20`` only the last twenty lines there are of each stream.
+        With ``tail`` only what is written from now on, and with ``lines=20`` only the last 20 lines there are of each stream.
         As frames, a JSON document a line, to those who ask for ``format=ndjson`` or accept only that; with ``exact`` nothing
         of the bytes is lost in them.
         """

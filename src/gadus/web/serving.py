@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gadus.core.errors import Unavailable
+from gadus.core.errors import GadusError, Unavailable
+from gadus.threads import finished
 
 from .deadlines import Deadlines, allow_many_files
 from .sockets import LARGEST_MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Sockets
 
+HANDSHAKE_SECONDS = 10.0
+RENEW_SECONDS = 3600.0
 CLOSING_SECONDS = 5
 """Requests that take longer are cut off at the end."""
+
+
+class Showable(Protocol):
+    """What a server shows to prove who it is."""
+
+    def context(self) -> ssl.SSLContext:
+        """For new connections."""
+        ...
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Show what is kept now."""
+        ...
+
+
+Shown = Callable[[], Showable]
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -34,16 +54,18 @@ def listening(host: str, port: int) -> socket.socket:
     return taken
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, secure: bool = False) -> str:
     """The address for clients."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) -> AsyncIterator[None]:
+async def served(
+    app: ASGIApp, listener: socket.socket, closing: asyncio.Event, certificate: Shown | None = None
+) -> AsyncIterator[None]:
     """
-    The application answers while the block lasts.
+    The application answers while the block lasts, over TLS when it has a certificate, which is looked at again now and then.
 
     At its end nothing new is accepted, `closing` is set for those that would go on for ever, and what was begun is answered
     within a few seconds or cut off.
@@ -64,8 +86,10 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
         proxy_headers=False,
         timeout_graceful_shutdown=CLOSING_SECONDS,
     )
-    server = _Server(config)
+    context = (await finished(certificate)).context() if certificate else None
+    server = _Server(config, context)
     running = asyncio.create_task(server.serve([listener]))
+    renewing = asyncio.create_task(_renew(certificate, context)) if certificate and context else None
     try:
         await server.up.wait()
         if not server.started:
@@ -73,21 +97,51 @@ async def served(app: ASGIApp, listener: socket.socket, closing: asyncio.Event) 
         yield
     finally:
         closing.set()
+        if renewing is not None:
+            renewing.cancel()
         server.should_exit = True
         await running
 
 
+async def _renew(certificate: Shown, context: ssl.SSLContext) -> None:
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        # The one that is shown goes on to be shown.
+        with suppress(GadusError):
+            (await finished(certificate)).load_into(context)
+
+
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, context: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._context = context
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Tells when the socket listens, or never will."""
         try:
-            await super().startup(sockets)
+            if self._context is None or sockets is None:
+                await super().startup(sockets)
+            else:
+                await self._listen(sockets, self._context)
         finally:
             self.up.set()
+
+    async def _listen(self, sockets: list[socket.socket], context: ssl.SSLContext) -> None:
+        """As uvicorn does it, but with a time limit for handshakes."""
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            return Deadlines(config=config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        await self.lifespan.startup()
+        self.servers = [
+            await loop.create_server(
+                protocol, sock=one, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS, backlog=config.backlog
+            )
+            for one in sockets
+        ]
+        self.started = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

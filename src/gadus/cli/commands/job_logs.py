@@ -50,7 +50,7 @@ def logs(ctx: click.Context, /, job: str, execution_id: str, tail: int, *, follo
     run_interruptible(ask(), at_once=passing.let_go)
 
 
-def _of_tail(tail: int) -> Mapping[str, str | bool]:
+def _of_tail(tail: int) -> dict[str, str | int | bool]:
     if tail == NEW:
         return {"tail": True}
     return {} if tail == ALL else {"lines": str(tail)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import signal
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 
 import click
 
+from gadus.cli.flags.exposure import Exposure, exposure_of, said_of_exposure, with_exposure_flags
 from gadus.cli.flags.node import node_flags, refuse_other_roles, with_node_flags
-from gadus.cli.lazy import Command, UsageMistake, settings_of
+from gadus.cli.lazy import Command, settings_of
 from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say
 from gadus.cli.show.reaching import how_to_reach
@@ -31,6 +31,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @click.command(cls=Command)
 @with_node_flags
+@with_exposure_flags
 @click.pass_context
 def serve(ctx: click.Context, /, *, as_json: bool, **flags: Any) -> None:
     """
@@ -38,26 +39,26 @@ def serve(ctx: click.Context, /, *, as_json: bool, **flags: Any) -> None:
 
     SIGTERM or Ctrl-C ends the server; what runs then runs on, and the next server finds it again.
     """
-    settings = settings_of(ctx, node_flags(flags, ctx))
+    settings = settings_of(ctx, {**node_flags(flags, ctx), **said_of_exposure(flags)})
     refuse_other_roles(settings, ctx)
-    address = _own_address(settings.host, ctx)
+    exposure = exposure_of(ctx, settings, flags)
     with (
         occupied(settings) as where,
-        listening(address, settings.port) as listener,
+        listening(exposure.address, settings.port) as listener,
         asyncio.Runner(loop_factory=new_event_loop) as runner,
     ):
-        runner.run(_serve(settings, listener, where, as_json=as_json))
+        runner.run(_serve(settings, listener, where, exposure, as_json=as_json))
 
 
-async def _serve(settings: Settings, listener: Any, where: Path, *, as_json: bool) -> None:
+async def _serve(settings: Settings, listener: Any, where: Path, exposure: Exposure, *, as_json: bool) -> None:
     ended = _signals()
     async with open_server(settings) as (server, service):
-        rooms = Rooms(server, service, settings, params_model)
-        url = url_of(listener)
-        async with served(application(rooms), listener, rooms.closing):
+        rooms = Rooms(server, service, settings, params_model, gate=exposure.gate, hosts=exposure.hosts)
+        url = url_of(listener, secure=exposure.certificate is not None)
+        async with served(application(rooms), listener, rooms.closing, exposure.certificate):
             announce(where, url)
             say(f"Gadus serves {url}; its data directory is {settings.data_dir}")
-            for line in how_to_reach(url, settings):
+            for line in (*exposure.words(), *how_to_reach(url, settings)):
                 say(line)
             if as_json:
                 click.echo(
@@ -101,17 +102,3 @@ def _last_words(runs: int) -> str:
         return "Stopped."
     rest = "runs on; the next server finds it again" if runs == 1 else "run on; the next server finds them again"
     return f"Stopped. {count_of(runs, 'execution')} {rest}."
-
-
-def _own_address(host: str, ctx: click.Context) -> str:
-    name = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    try:
-        if ipaddress.ip_address(name).is_loopback:
-            return name
-    except ValueError:
-        pass
-    raise UsageMistake(
-        f"--host {host}: is not an address of this machine alone, and there is no access control yet",
-        hint="use 127.0.0.1, and reach it from elsewhere through a tunnel, e.g. ssh -L 1234:127.0.0.1:1234",
-        ctx=ctx,
-    )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gadus.core.check import find
+from gadus.core.check import check, find
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import Problem, clipped, invalid, nearest
-from gadus.core.spec import InputSource, JobSpec, Task
+from gadus.core.spec import InputSource, JobSpec, SpecConfig, Task
 
 from . import document
 from .document import Written
@@ -48,7 +49,22 @@ def decode_job(text: str, *, params_model: ParamsModel, name: str = "job file") 
     Keys are taken in any case. What ``job describe`` prints is taken too: fields that only the store sets are dropped.
     Raises InvalidSpec with every problem, sorted by line.
     """
-    fields = _fields_of_job(document.parse(text, name), name)
+    return _decoded(document.parse(text, name), params_model, name)
+
+
+def decode_document(
+    data: Mapping[str, Any], *, params_model: ParamsModel, name: str = "Job"
+) -> tuple[JobSpec, tuple[str, ...]]:
+    """The same for a job that is plain data already, and has no lines."""
+    with suppress(InvalidSpec, ValidationError):
+        if spec := _as_it_stands(data, params_model):
+            return spec, ()
+    # What is wrong with it is told by who reads it field by field.
+    return _decoded(document.written(data), params_model, name)
+
+
+def _decoded(root: Written, params_model: ParamsModel, name: str) -> tuple[JobSpec, tuple[str, ...]]:
+    fields = _fields_of_job(root, name)
     legacy = [key for key in fields if key.lower() in _LEGACY]
     if legacy:
         raise invalid(
@@ -66,8 +82,56 @@ def decode_job(text: str, *, params_model: ParamsModel, name: str = "job file") 
     return spec, warnings
 
 
+def _as_it_stands(data: Mapping[str, Any], params_model: ParamsModel) -> JobSpec | None:
+    """
+    The job, when all names are spelled as they should be and nothing is to be left out: most are, and it is much quicker.
+
+    Raises ValidationError or InvalidSpec for what is not right, or might not be.
+    """
+    if any(key.lower() in _READ_ONLY for key in data) or _may_say_twice(data):
+        return None
+    spec = JobSpec.model_validate(data)
+    if len(spec.tasks) != 1 or any(name.startswith(_RESERVED_META) for name in spec.meta) or check(spec):
+        return None
+    task = spec.task
+    engine = params_model("engine", task.engine.name).model_validate(task.engine.params)
+    inside = {name: _canonical(value, params_model) for name, value in engine if name in engine.model_fields_set}
+    changes = {
+        "engine": _with_params(task.engine, engine.model_copy(update=inside)),
+        "input_sources": _canonical(task.input_sources, params_model),
+    }
+    return spec.model_copy(update={"tasks": (task.model_copy(update=changes),)})
+
+
+def _may_say_twice(value: object) -> bool:
+    """Whether two keys of one mapping differ in their case at most."""
+    if isinstance(value, list):
+        return any(map(_may_say_twice, value))
+    if not isinstance(value, dict):
+        return False
+    return len({key.lower() for key in value}) < len(value) or any(map(_may_say_twice, value.values()))
+
+
+def _canonical(value: object, params_model: ParamsModel) -> object:
+    """Every source in `value` with its params as its plugin spells them. Raises ValidationError, InvalidSpec."""
+    if isinstance(value, tuple):
+        return tuple(_canonical(one, params_model) for one in value)
+    if not isinstance(value, InputSource):
+        return value
+    params = params_model("source", value.source.name).model_validate(value.source.params)
+    return value.model_copy(update={"source": _with_params(value.source, params)})
+
+
+def _with_params(config: SpecConfig, params: BaseModel) -> SpecConfig:
+    return config.model_copy(update={"params": params.model_dump(mode="json", by_alias=True, exclude_unset=True)})
+
+
 def decode_params(model: type[Model], params: Mapping[str, Any], where: str) -> Model:
     """The values of `params`, with keys in any case, as a `model`. Raises InvalidSpec that names the fields below `where`."""
+    if model.model_config.get("extra") == "forbid":
+        # Most have canonical names already, and no model takes others.
+        with suppress(ValidationError):
+            return model.model_validate(params)
     reader = _Reader(None)
     value = reader.validated(model, reader.read(model, document.written(params), where), where)
     if value is None or reader.problems:

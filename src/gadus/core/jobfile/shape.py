@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -25,19 +26,38 @@ def names_of(model: type[BaseModel]) -> dict[str, tuple[str, object]]:
 
 def model_of(annotation: object, fields: Mapping[str, object]) -> type[BaseModel] | None:
     """The model that a mapping with these `fields` is meant for, when `annotation` has one."""
-    models = [arm for arm in _arms(annotation) if isinstance(arm, type) and issubclass(arm, BaseModel)]
+    models = _shape(annotation).models
+    if len(models) < 2:
+        return models[0] if models else None
     given = {key.lower() for key in fields}
-    return max(models, key=lambda model: len(given & names_of(model).keys()), default=None)
+    return max(models, key=lambda model: len(given & names_of(model).keys()))
 
 
 def item_of(annotation: object) -> object:
     """The annotation of the items of a list."""
-    return next((get_args(arm)[0] for arm in _arms(annotation) if _is_generic(arm, Sequence, AbstractSet)), Any)
+    return _shape(annotation).item
 
 
 def value_of(annotation: object) -> object:
     """The annotation of the values of a mapping."""
-    return next((get_args(arm)[1] for arm in _arms(annotation) if _is_generic(arm, Mapping)), Any)
+    return _shape(annotation).value
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    models: tuple[type[BaseModel], ...]
+    item: object
+    value: object
+
+
+@cache
+def _shape(annotation: object) -> _Shape:
+    arms = list(_arms(annotation))
+    return _Shape(
+        tuple(arm for arm in arms if isinstance(arm, type) and issubclass(arm, BaseModel)),
+        next((get_args(arm)[0] for arm in arms if _is_generic(arm, Sequence, AbstractSet)), Any),
+        next((get_args(arm)[1] for arm in arms if _is_generic(arm, Mapping)), Any),
+    )
 
 
 def _arms(annotation: object) -> Iterator[object]:

@@ -122,9 +122,10 @@ class Store(Protocol):
     def waiting(self) -> Iterator[Waiting]:
         """Every job that needs nothing but places, oldest first, as they all were at one moment. Never an attended one."""
 
-    def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str]], int]:
+    def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str, int]], int]:
         """
-        Which jobs were changed by whomever after the sequence number `after`, each once, and the number to ask with next.
+        Which jobs were changed by whomever after the sequence number `after`, and the number to ask with next.
 
+        Each job once: the number of its last change, its id, and the version that it has since.
         With ``limit=0`` the latest number there is. Numbers grow in the order in which changes can be seen: none is missed.
         """

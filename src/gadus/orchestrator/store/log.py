@@ -132,15 +132,15 @@ class EventLog:
                 complete(where, job_id, len(vacancies), expected)
                 yield Waiting(job_id, version, kind, priority, needs, deadline, vacancies)
 
-    def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str]], int]:
+    def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str, int]], int]:
         """See `Store.changes`."""
         with self.database.reading() as snapshot:
             if limit < 1:
                 return [], int(snapshot.rows("SELECT coalesce(max(seq), 0) FROM events")[0][0])
-            query = "SELECT seq, job_id FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+            query = "SELECT seq, job_id, version FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
             rows = snapshot.rows(query, (after, limit))
-        latest = {job_id: seq for seq, job_id in rows}
-        return [(seq, job_id) for job_id, seq in latest.items()], rows[-1][0] if rows else after
+        latest = {job_id: (seq, job_id, version) for seq, job_id, version in rows}
+        return list(latest.values()), rows[-1][0] if rows else after
 
     def _was_kept(self, batch: Batch, error: StorageUnavailable) -> bool:
         """Whether the batch is there after all. If not, nor will it be after a crash: another commit stands in its place."""
