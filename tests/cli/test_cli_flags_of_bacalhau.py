@@ -93,7 +93,7 @@ def command_of(path: tuple[str, str]) -> click.Command:
 @pytest.mark.parametrize(
     ("path", "flag"),
     [(path, flag) for path, (_, flags) in COMMANDS.items() for flag in flags],
-    ids=lambda value: "".join(value),
+    ids="".join,
 )
 def test_flag_is_taken(path: tuple[str, str], flag: str) -> None:
     words, flags = COMMANDS[path]

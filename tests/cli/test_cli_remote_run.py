@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,3 +212,15 @@ def losing_one_answer(port: int) -> Iterator[int]:
 def read_line(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+def test_command_that_asks_a_server_loads_no_engine_and_no_store(server: Server) -> None:  # noqa: F811
+    code = "import sys; from gadus.cli.main import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    words = [*WASM, "-q", "--wait=false", str(PROBE), "return"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *words], env=server.there.environment, capture_output=True, timeout=SECONDS, check=True
+    )
+    loaded = run.stdout.decode().split()
+    assert "gadus.client.remote" in loaded
+    heavy = ("gadus.wiring", "gadus.engines", "gadus.s3", "gadus.orchestrator", "gadus.web", "wasmtime", "aiodocker", "rich")
+    assert set(heavy).isdisjoint(loaded)
