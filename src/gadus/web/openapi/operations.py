@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .parameters import (
     EDITION,
+    EXACT,
     EXECUTION,
     EXECUTION_ORDER,
     FOLLOW,
@@ -16,6 +17,7 @@ from .parameters import (
     JOB_ORDER,
     LABELS,
     LIMIT,
+    LINES,
     NAMESPACE,
     NODE_ORDER,
     NODES,
@@ -100,7 +102,7 @@ _JOBS = {
     ),
     "GET /orchestrator/jobs/{job}/logs": Operation(
         "What the programs of a job wrote; as frames also over a WebSocket",
-        (NAMESPACE, EXECUTION, FOLLOW, TAIL, FORMAT, *EDITION),
+        (NAMESPACE, EXECUTION, FOLLOW, TAIL, LINES, FORMAT, EXACT, *EDITION),
         answers={200: {_TEXT: TEXT, _LINES: named("Frame"), JSON: TEXT}},
     ),
 }
