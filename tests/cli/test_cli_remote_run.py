@@ -189,7 +189,9 @@ def test_lost_answer_to_a_submission_gives_one_job(server: Server) -> None:  # n
     """1 the server accepts the job; 2 its answer is lost; 3 the same request comes again; 4 the job is the one of before."""
     before = len(server.there("job", "list", "--limit", "0", "--json").document)
     with losing_one_answer(int(server.port)) as port:
-        cli = Cli(server.there.data_dir, server.there.directory, server.there.environment | {"GADUS_API_HOST": f"127.0.0.1:{port}"})
+        cli = Cli(
+            server.there.data_dir, server.there.directory, server.there.environment | {"GADUS_API_HOST": f"127.0.0.1:{port}"}
+        )
         done = cli(*WASM, "--quiet", str(PROBE), "print", "once", "")
     assert (done.code, done.out) == (0, b"once")
     assert len(server.there("job", "list", "--limit", "0", "--json").document) == before + 1
