@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command import SECONDS, Cli
+from command import SECONDS, Cli, Ended
 
+from gadus.cli.main import main
+
+Ask = Callable[..., Ended]
 _OURS = ("AWS_", "BACALHAU_", "GADUS_", "XDG_")
 
 
@@ -62,3 +67,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One for all tests of a module."""
     with serving(tmp_path_factory.mktemp("served")) as running:
         yield running
+
+
+@pytest.fixture
+def ask(server: Server, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Ask:
+    """Runs the command in this process, which is quick; ``host="none"`` for a command that asks no server."""
+    monkeypatch.setenv("GADUS_DATA_DIR", str(server.here.data_dir))
+    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.chdir(server.here.directory)
+
+    def asked(*words: str, host: str = server.url, stdin: bytes = b"") -> Ended:
+        monkeypatch.setenv("GADUS_API_HOST", host)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        out, err = capfdbinary.readouterr()
+        return Ended(int(ended.value.code or 0), out, err.decode())
+
+    return asked

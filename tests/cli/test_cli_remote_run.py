@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import yaml
 from command import PROBE, SECONDS, Cli
-from served import Server, server, serving  # noqa: F401 - the fixture
+from served import Ask, Server, ask, server, serving  # noqa: F401 - fixtures
 
 WASM = ("wasm", "run")
-NOISE = bytes(range(256)) * 64 + b"\r\n\0\xff"
+NOISE = bytes(range(256)) * 1024 + b"\r\n\0\xff"
 
 
 def job(*arguments: str, kind: str = "batch", name: str = "", inputs: Any = ()) -> bytes:
@@ -35,40 +35,32 @@ def inline(data: bytes) -> dict[str, Any]:
     return {"Type": "inline", "Params": {"URL": f"data:application/octet-stream;base64,{base64.b64encode(data).decode()}"}}
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["print", "to stdout", "to stderr\n"],
-        ["exit", "7"],
-        ["much", "5000000"],
-        ["trap"],
-    ],
-    ids=lambda words: words[0],
-)
-def test_output_and_exit_code_are_those_of_a_run_here(server: Server, words: list[str]) -> None:  # noqa: F811
-    here, there = (cli(*WASM, "--quiet", str(PROBE), *words) for cli in (server.here, server.there))
+@pytest.mark.parametrize("words", [["print", "to stdout", "to stderr\n"], ["trap"]], ids=lambda words: words[0])
+def test_output_and_exit_code_are_those_of_a_run_here(ask: Ask, words: list[str]) -> None:  # noqa: F811
+    here, there = (ask(*WASM, "--quiet", str(PROBE), *words, **host) for host in ({"host": "none"}, {}))
     assert (there.code, there.out, there.err) == (here.code, here.out, here.err)
     assert here.out or here.code
 
 
-def test_output_that_is_no_text_arrives_byte_for_byte(server: Server) -> None:  # noqa: F811
+def test_output_that_is_no_text_arrives_byte_for_byte(ask: Ask) -> None:  # noqa: F811
     text = job("read", "/in", inputs=[{"Source": inline(NOISE), "Target": "/in"}])
-    for cli in (server.here, server.there):
-        done = cli("job", "run", "--quiet", stdin=text)
-        assert (done.code, done.out, done.err) == (0, NOISE, "")
+    done = ask("job", "run", "--quiet", stdin=text)
+    assert (done.code, done.out, done.err) == (0, NOISE, "")
 
 
-def test_lines_of_several_executions_carry_their_index(server: Server) -> None:  # noqa: F811
-    done = server.there(*WASM, "--count", "3", "--node-details", str(PROBE), "print", "line", "")
+def test_lines_of_several_executions_carry_their_index(ask: Ask) -> None:  # noqa: F811
+    done = ask(*WASM, "--count", "3", "--node-details", str(PROBE), "print", "line", "")
+    first, *_, last = done.err.splitlines()
     assert done.code == 0
+    assert re.fullmatch(r"Job j-[0-9a-f-]{36}", first)
     assert sorted(done.out.splitlines()) == [b"[0] line", b"[1] line", b"[2] line"]
-    assert "exit codes 0, 0, 0" in done.err
-    assert "• 3 runs on 1 node: line" in done.err
+    assert re.search(r"^Done in .*: 3 executions; preparing .* s, running .* s; exit codes 0, 0, 0$", done.err, re.MULTILINE)
+    assert last == "• 3 runs on 1 node: line"
 
 
-def test_document_of_the_end_is_that_of_a_run_here(server: Server) -> None:  # noqa: F811
+def test_document_of_the_end_is_that_of_a_run_here(ask: Ask) -> None:  # noqa: F811
     words = ("--json", str(PROBE), "print", "out", "err")
-    here, there = (cli(*WASM, *words).document for cli in (server.here, server.there))
+    here, there = (ask(*WASM, *words, **host).document for host in ({"host": "none"}, {}))
     for told in (here, there):
         (execution,) = told["executions"]
         assert told.pop("job_id").startswith("j-")
@@ -79,72 +71,59 @@ def test_document_of_the_end_is_that_of_a_run_here(server: Server) -> None:  # n
     assert there["executions"][0]["stdout"] == "out"
 
 
-def test_last_line_says_how_long_and_how_it_ended(server: Server) -> None:  # noqa: F811
-    lines = server.there(*WASM, str(PROBE), "exit", "3").err.splitlines()
-    assert re.fullmatch(r"Job j-[0-9a-f-]{36}", lines[0])
-    assert re.fullmatch(r"Done in .*: preparing .* s, running .* s; exit code 3", lines[-1])
-
-
-def test_failure_of_the_job_is_told_with_its_way_out(server: Server) -> None:  # noqa: F811
-    here, there = (cli(*WASM, "-q", "--entry-point", "nope", str(PROBE)) for cli in (server.here, server.there))
-    assert (there.code, there.err) == (here.code, here.err)
-    assert there.code == 1
-    assert "choose another with --entry-point" in there.err
-
-
-def test_mistake_is_told_by_the_server_as_here(server: Server) -> None:  # noqa: F811
-    done = server.there("docker", "run", "--workdir", "here", "busybox")
+def test_mistake_is_told_by_the_server_as_here(ask: Ask) -> None:  # noqa: F811
+    done = ask("docker", "run", "--workdir", "here", "busybox")
     assert done.code == 2
     assert "WorkingDirectory" in done.err
     assert "absolute" in done.err
 
 
-def test_id_only_and_no_wait_print_the_id(server: Server) -> None:  # noqa: F811
-    waited = server.there(*WASM, "--id-only", str(PROBE), "exit", "4")
+def test_id_only_and_no_wait_print_the_id(ask: Ask) -> None:  # noqa: F811
+    waited = ask(*WASM, "--id-only", str(PROBE), "exit", "4")
     assert (waited.code, waited.err) == (4, "")
-    left = server.there(*WASM, "--wait=false", str(PROBE), "exit", "4")
+    left = ask(*WASM, "--wait=false", str(PROBE), "exit", "4")
     assert left.code == 0
     for done in (waited, left):
         assert re.fullmatch(rb"j-[0-9a-f-]{36}\n", done.out)
 
 
-def test_wait_timeout_stops_the_job_there(server: Server) -> None:  # noqa: F811
-    done = server.there(*WASM, "--wait-timeout-secs", "1", str(PROBE), "forever")
+def test_wait_timeout_stops_the_job_there(ask: Ask) -> None:  # noqa: F811
+    done = ask(*WASM, "--wait-timeout-secs", "1", str(PROBE), "forever")
     assert done.code == 1
     assert "was stopped: not done after --wait-timeout-secs 1" in done.err
 
 
-def test_batch_jobs_of_one_name_are_jobs_of_their_own(server: Server) -> None:  # noqa: F811
-    first, second = (server.there("job", "run", "--id-only", stdin=job("return", name="twice")).out for _ in range(2))
+def test_batch_jobs_of_one_name_are_jobs_of_their_own(ask: Ask) -> None:  # noqa: F811
+    first, second = (ask("job", "run", "--id-only", stdin=job("return", name="twice")).out for _ in range(2))
     assert first != second
 
 
-def test_service_is_followed_until_it_runs_and_updated_by_its_name(server: Server) -> None:  # noqa: F811
+def test_service_is_followed_until_it_runs_and_updated_by_its_name(ask: Ask) -> None:  # noqa: F811
     text = job("forever", kind="service", name="serves")
-    begun = server.there("job", "run", stdin=text)
+    begun = ask("job", "run", stdin=text)
     job_id = begun.err.split()[1]
     assert begun.code == 0
     assert f"Job {job_id} is running." in begun.err
     assert f"gadus job stop {job_id}" in begun.err
-    unchanged = server.there("job", "run", stdin=text)
+    unchanged = ask("job", "run", stdin=text)
     assert unchanged.code == 2
     assert "no changes detected" in unchanged.err
     assert "--force" in unchanged.err
     changed = job("print", "new", "", kind="service", name="serves")
-    difference = server.there("job", "run", "--dry-run", stdin=changed).out.decode()
+    difference = ask("job", "run", "--dry-run", stdin=changed).out.decode()
     assert re.search(r"^-.*forever$", difference, re.MULTILINE)
     assert re.search(r"^\+.*print$", difference, re.MULTILINE)
-    assert server.there("job", "run", "--force", "--id-only", "--wait=false", stdin=text).out.decode().strip() == job_id
-    assert server.there("job", "stop", job_id).code == 0
+    assert ask("job", "run", "--force", "--id-only", "--wait=false", stdin=text).out.decode().strip() == job_id
+    assert ask("job", "stop", job_id).code == 0
 
 
-def test_dry_run_prints_a_job_that_can_be_run(server: Server) -> None:  # noqa: F811
-    here, there = (cli(*WASM, "--dry-run", str(PROBE), "print", "again", "") for cli in (server.here, server.there))
+def test_dry_run_prints_a_job_that_can_be_run(ask: Ask) -> None:  # noqa: F811
+    here, there = (ask(*WASM, "--dry-run", str(PROBE), "print", "again", "", **host) for host in ({"host": "none"}, {}))
     assert there.out == here.out
-    assert server.there("job", "run", "-q", "--no-template", stdin=there.out).out == b"again"
+    assert ask("job", "run", "-q", "--no-template", stdin=there.out).out == b"again"
 
 
-def test_interrupt_leaves_the_job_running_and_says_how_to_go_on(server: Server) -> None:  # noqa: F811
+def test_interrupt_leaves_the_job_running_and_says_how_to_go_on(server: Server, ask: Ask) -> None:  # noqa: F811
     process = server.there.start(*WASM, str(PROBE), "forever")
     first = read_line(process)
     process.send_signal(signal.SIGINT)
@@ -153,7 +132,7 @@ def test_interrupt_leaves_the_job_running_and_says_how_to_go_on(server: Server) 
     assert (first, process.returncode) == (b"running\n", 130)
     assert "Printout canceled (the job is still running)." in err.decode()
     assert f"gadus job describe {job_id}" in err.decode()
-    assert server.there("job", "stop", job_id).code == 0
+    assert ask("job", "stop", job_id).code == 0
 
 
 def test_server_that_is_away_for_a_while_is_asked_again(tmp_path: Path) -> None:
@@ -185,16 +164,16 @@ def test_server_that_is_gone_leaves_the_id_of_the_job(tmp_path: Path) -> None:
             assert again.there("job", "stop", job_id).code == 0
 
 
-def test_lost_answer_to_a_submission_gives_one_job(server: Server) -> None:  # noqa: F811
+def test_lost_answer_to_a_submission_gives_one_job(server: Server, ask: Ask) -> None:  # noqa: F811
     """1 the server accepts the job; 2 its answer is lost; 3 the same request comes again; 4 the job is the one of before."""
-    before = len(server.there("job", "list", "--limit", "0", "--json").document)
+    before = len(ask("job", "list", "--limit", "0", "--json").document)
     with losing_one_answer(int(server.port)) as port:
         cli = Cli(
             server.there.data_dir, server.there.directory, server.there.environment | {"GADUS_API_HOST": f"127.0.0.1:{port}"}
         )
         done = cli(*WASM, "--quiet", str(PROBE), "print", "once", "")
     assert (done.code, done.out) == (0, b"once")
-    assert len(server.there("job", "list", "--limit", "0", "--json").document) == before + 1
+    assert len(ask("job", "list", "--limit", "0", "--json").document) == before + 1
 
 
 @contextlib.contextmanager
@@ -215,6 +194,7 @@ def losing_one_answer(port: int) -> Iterator[int]:
                 while data := upstream.recv(65536):
                     if not lost.is_set():
                         lost.set()
+                        client.shutdown(socket.SHUT_RDWR)
                         return
                     client.sendall(data)
 
@@ -234,6 +214,13 @@ def read_line(process: subprocess.Popen[bytes]) -> bytes:
     return process.stdout.readline()
 
 
-def test_documents_of_a_run_are_one_line(server: Server) -> None:  # noqa: F811
-    done = server.there(*WASM, "--json", "--wait=false", str(PROBE), "return")
-    assert json.loads(done.out)["job_id"].startswith("j-")
+def test_command_that_asks_a_server_loads_no_engine_and_no_store(server: Server) -> None:  # noqa: F811
+    code = "import sys; from gadus.cli.main import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    words = [*WASM, "-q", "--wait=false", str(PROBE), "return"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *words], env=server.there.environment, capture_output=True, timeout=SECONDS, check=True
+    )
+    loaded = run.stdout.decode().split()
+    assert "gadus.client.remote" in loaded
+    heavy = ("gadus.wiring", "gadus.engines", "gadus.s3", "gadus.orchestrator", "gadus.web", "wasmtime", "aiodocker", "rich")
+    assert set(heavy).isdisjoint(loaded)

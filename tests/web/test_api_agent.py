@@ -118,7 +118,7 @@ def test_what_clients_before_1_4_used_is_gone(server: Running, method: str, path
 
 
 def test_nothing_waits_for_approval(server: Running):
-    assert server("POST", f"{API}/compute/approve", {}).status == 501
+    assert server("POST", f"{API}/compute/approve", {}).status == 409
     assert server("POST", f"{API}/compute/debug", {}).document["Executions"]["Running"] == 0
 
 

@@ -178,5 +178,5 @@ def test_old_routes_are_asked(client: ApiClient, server: Running):
 
 
 def test_approval_is_refused(client: ApiClient):
-    with pytest.raises(ApiException, match="501"):
+    with pytest.raises(ApiException, match="409"):
         compute_node_api.ComputeNodeApi(client).api_serverapprover()

@@ -92,3 +92,7 @@ def test_submission_of_the_contract_is_as_described(description: dict[str, Any])
     validator = Draft202012Validator({**body, "components": description["components"]})
     validator.validate({"Job": wasm_job("return"), "IdempotencyToken": "", "Namespace": "", "Credential": None})
     assert list(validator.iter_errors({"Job": wasm_job("return") | {"Colour": "red"}}))
+    source = {"Source": {"Type": "urlDownload", "Params": {"URL": "http://a"}}, "Target": "/x"}
+    validator.validate({"Job": wasm_job("return", task={"InputSources": [source]})})
+    for wrong in ({"Engine": {"Type": "steam"}}, {"Engine": {"Type": "docker", "Params": {"Picture": "x"}}}):
+        assert list(validator.iter_errors({"Job": wasm_job("return", task=wrong)}))

@@ -74,7 +74,7 @@ async def _drive(service: Service, job: Job, manner: Manner, watching: _Watching
         async with asyncio.TaskGroup() as group:
             driving = group.create_task(service.drive(job.id, watching))
             if manner.shows_output:
-                watching.output = Output(lost, many=job.spec.count > 1)
+                watching.output = Output(lost, many=job.spec.count > 1 or job.spec.type == "ops")
             if manner.wait_seconds:
                 patience = group.create_task(_stop_after(service, job.id, manner.wait_seconds))
                 driving.add_done_callback(lambda _: patience.cancel())

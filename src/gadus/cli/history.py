@@ -41,9 +41,9 @@ class History:
             yield from self._once(f"Input {message}")
 
     def failure_of(self, item: Document) -> str:
-        """Why an execution failed that may be tried again; empty when none did."""
+        """Why an execution failed that can be tried again; empty when none did."""
         details = (item.get("Event") or {}).get("Details") or {}
-        return str(item["Event"]["Message"]) if item.get("ExecutionID") and details.get("IsError") == "true" else ""
+        return str(item["Event"]["Message"]) if item.get("ExecutionID") and details.get("Retryable") == "true" else ""
 
     @property
     def line(self) -> str:

@@ -189,7 +189,7 @@ def _open_missing_streams() -> None:
 
 
 def _write_all_of_it() -> None:
-    """Put a buffer before standard output and error that have none (python -u): without it, what a short write leaves is lost."""
+    """Put a buffer before streams that have none (python -u): without it, what a short write leaves over is lost."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(getattr(stream, "buffer", None), io.RawIOBase):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from gadus.core.errors import Conflict
 
 from .agent import Agent
 from .answering import answered, route
@@ -60,4 +61,4 @@ class Legacy:
     async def approve(self, request: Request) -> Response:
         """Nothing waits for a person's approval here: jobs are placed by the rules of the node."""
         del request
-        raise HTTPException(501, "executions wait for no approval here: the job selection policy decides")
+        raise Conflict("no execution waits for approval", hint="the job selection policy of a node decides")

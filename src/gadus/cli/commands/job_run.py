@@ -20,7 +20,7 @@ from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say, say_labelled
 from gadus.config import ClientSettings, Settings
 from gadus.core.errors import InvalidSpec
-from gadus.core.jobfile.decode import decode_job
+from gadus.core.jobfile.decode import ParamsModelIfKnown, decode_job
 from gadus.core.spec import JobSpec
 from gadus.core.template.render import render
 
@@ -89,7 +89,7 @@ def _check_here(spec: JobSpec, settings: Settings) -> None:
 
 
 def _decoded(text: str, file: str, client: ClientSettings) -> tuple[JobSpec, tuple[str, ...]]:
-    params_model = _params_if_known if client.endpoint else _params_of
+    params_model: ParamsModelIfKnown = _params_if_known if client.endpoint else _params_of
     return _blamed(lambda: decode_job(text, params_model=params_model, name=_name_of(file)))
 
 

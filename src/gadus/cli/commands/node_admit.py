@@ -24,9 +24,9 @@ def _command(action: str, what: str) -> click.Command:
         try:
             answer = asking(ctx, partial(_ask, node=node, body=body))
         except (NotFound, Conflict) as exc:
-            raise _failed(action, node, exc.message, exc.hint, type(exc)) from exc
+            raise _failed(action, node, exc.message, type(exc)) from exc
         if not answer.get("Success", True):
-            raise _failed(action, node, str(answer.get("Error") or "no reason was given"), "", Conflict)
+            raise _failed(action, node, str(answer.get("Error") or "no reason was given"), Conflict)
         click.echo(as_line({"node": node, "action": action, "success": True}) if as_json else "Ok")
 
     return run
@@ -36,8 +36,8 @@ async def _ask(api: Api, *, node: str, body: Document) -> Document:
     return await api.ask("PUT", f"/orchestrator/nodes/{in_path(node)}", body=body)
 
 
-def _failed(action: str, node: str, reason: str, hint: str, kind: type[GadusError]) -> GadusError:
-    return kind(f"Failed to {action} node {node}: {reason}", hint=hint or "gadus node list")
+def _failed(action: str, node: str, reason: str, kind: type[GadusError]) -> GadusError:
+    return kind(f"Failed to {action} node {node}: {reason}", hint="gadus node list")
 
 
 approve = _command("approve", "Let jobs run on")

@@ -31,7 +31,7 @@ class TailCommand(Command):
 
 def _explicit(args: Sequence[str]) -> list[str]:
     words: list[str] = []
-    for word, following in zip(args, [*args[1:], ""], strict=True):
+    for word, following in zip(args, [*args[1:], ""], strict=False):
         short = _SHORT.fullmatch(word)
         if (short or word == "--tail") and not (following.isascii() and following.isdigit()):
             words += [f"-{short[1]}"] if short and short[1] else []

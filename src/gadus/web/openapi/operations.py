@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .parameters import (
     EDITION,
+    EXACT,
     EXECUTION,
     EXECUTION_ORDER,
     FOLLOW,
@@ -16,6 +17,7 @@ from .parameters import (
     JOB_ORDER,
     LABELS,
     LIMIT,
+    LINES,
     NAMESPACE,
     NODE_ORDER,
     NODES,
@@ -25,7 +27,7 @@ from .parameters import (
     TAIL,
     Parameter,
 )
-from .shapes import COUNT, SWITCH, TEXT, Schema, list_of, named, or_null, page_of, record
+from .shapes import COUNT, SWITCH, TEXT, Schema, list_of, named, or_null, page_of, record, words
 
 JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -50,7 +52,7 @@ def _gives(
 
 
 _JOB = {"Job": named("JobSpec")}
-_ACTION = record({"Action": TEXT}, Message=TEXT, NodeID=TEXT)
+_ACTION = record({"Action": words("approve", "reject", "delete")}, Message=TEXT, NodeID=TEXT)
 _CHANGED = record({"Success": SWITCH, "Error": TEXT})
 _HEALTH = record({"Status": TEXT, "Running": COUNT, "Waiting": COUNT}, FreeSpace={"type": "object"})
 _GONE = Operation("Gone: what clients before 1.4 used", answers={410: {JSON: TEXT}})
@@ -100,7 +102,7 @@ _JOBS = {
     ),
     "GET /orchestrator/jobs/{job}/logs": Operation(
         "What the programs of a job wrote; as frames also over a WebSocket",
-        (NAMESPACE, EXECUTION, FOLLOW, TAIL, FORMAT, *EDITION),
+        (NAMESPACE, EXECUTION, FOLLOW, TAIL, LINES, FORMAT, EXACT, *EDITION),
         answers={200: {_TEXT: TEXT, _LINES: named("Frame"), JSON: TEXT}},
     ),
 }
@@ -150,7 +152,7 @@ _OLD = {
 _COMPUTE = {
     **{f"{method} /compute/debug": _gives("What the server does just now", {"type": "object"}) for method in ("GET", "POST")},
     **{
-        f"{method} /compute/approve": _gives("Not offered: nothing waits for approval", named("Error"), status=501)
+        f"{method} /compute/approve": _gives("Not offered: nothing waits for approval", named("Error"), status=409)
         for method in ("GET", "POST")
     },
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from gadus.core.spec import JobSpec
-
 from .shapes import (
     ANYTHING,
     COUNT,
@@ -23,19 +21,14 @@ from .shapes import (
     record,
     words,
 )
+from .submitted import submitted
 
 _STATES = "the number of a state: Bacalhau 1.5.2 moved some, so that it depends on the client"
 
 
 def schemas() -> dict[str, Schema]:
     """Every schema by its name."""
-    return _submitted() | _jobs() | _executions() | _histories() | _inputs() | _nodes() | _others()
-
-
-def _submitted() -> dict[str, Schema]:
-    """What is submitted: as the model of jobs has it."""
-    spec = JobSpec.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
-    return {**spec.pop("$defs"), "JobSpec": spec}
+    return submitted() | _jobs() | _executions() | _histories() | _inputs() | _nodes() | _others()
 
 
 def _jobs() -> dict[str, Schema]:
@@ -47,7 +40,7 @@ def _jobs() -> dict[str, Schema]:
             **dict.fromkeys(("Priority", "Count"), WHOLE),
             "Constraints": list_of(named("Constraint")),
             **dict.fromkeys(("Meta", "Labels"), MAP_OF_TEXT),
-            "Tasks": {**list_of(named("Task")), "minItems": 1},
+            "Tasks": {**list_of(named("KeptTask")), "minItems": 1},
             "State": state,
             **dict.fromkeys(("Version", "Revision"), COUNT),
             **dict.fromkeys(("CreateTime", "ModifyTime"), NANOSECONDS),
@@ -175,7 +168,11 @@ def _others() -> dict[str, Schema]:
     )
     signed = record({"Authentication": record({"success": SWITCH}, token=TEXT, reason=TEXT)})
     frame = record(
-        {"value": record({"Type": numbers("1: standard output, 2: standard error"), "Line": TEXT}, ExecutionID=TEXT)},
+        {
+            "value": record(
+                {"Type": numbers("1: standard output, 2: standard error"), "Line": TEXT}, ExecutionID=TEXT, PartitionIndex=COUNT
+            )
+        },
         error=TEXT,
     )
     way = record({"type": words("challenge", "ask"), "params": ANYTHING})
