@@ -15,8 +15,9 @@ from gadus.core.job import Phase, PhaseEntered, Submitted
 from gadus.wiring import store_of
 
 from . import followers, load, slow
+from .programs import wasm_job
 from .queued import fill
-from .server import Server, serving, wasm_job
+from .server import Server, serving
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks-server.md"
 _MADE = 300

@@ -6,18 +6,18 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gadus.config import settings_from
 from gadus.core.errors import NotFound
 from gadus.orchestrator.store import Store
 from gadus.wiring import store_of
 
-from .server import Server, serving, wasm_job
+from .programs import NOOP, speaking, wasm_job
+from .server import Server, serving
 
 RATE = 500
-_WAITING = {"Constraints": [{"Key": "never", "Operator": "=", "Values": ["there"]}]}
-"""Jobs that no node may run: what is measured is how they are accepted, not how long their programs take."""
-_QUEUE_SECONDS = 3600
+_STARTED_SECONDS = 60.0
 
 
 @dataclass
@@ -35,10 +35,18 @@ class Load:
 
 
 async def submitted(server: Server, *, rate: int, seconds: float) -> Load:
-    """Requests at this rate for so long, whether or not earlier ones are answered."""
+    """
+    Requests at this rate for so long, whether or not earlier ones are answered.
+
+    What is measured is how jobs are accepted, not how long their programs take: one has all cores, the others wait.
+    """
     load = Load()
-    job = wasm_job(**_WAITING)
-    job["Tasks"][0]["Timeouts"] = {"QueueTimeout": _QUEUE_SECONDS, "TotalTimeout": 2 * _QUEUE_SECONDS}
+    cores = str(await server.cpu_cores())
+    holder = await server.submit(_with_cores(cores, speaking(2, every_seconds=seconds + _STARTED_SECONDS)))
+    async with asyncio.timeout(_STARTED_SECONDS):
+        while not (await server.running())[0]:  # noqa: ASYNC110 - the server is another process
+            await asyncio.sleep(0.05)
+    job = _with_cores(cores, NOOP)
 
     async def one(due: float) -> None:
         try:
@@ -54,7 +62,14 @@ async def submitted(server: Server, *, rate: int, seconds: float) -> Load:
             if (early := due - time.monotonic()) > 0:
                 await asyncio.sleep(early)
             group.create_task(one(due))
+    load.accepted.append(holder)
     return load
+
+
+def _with_cores(cores: str, module: bytes) -> dict[str, Any]:
+    job = wasm_job(module)
+    job["Tasks"][0]["Resources"]["CPU"] = cores
+    return job
 
 
 async def measure(data_dir: Path, *, rate: int, seconds: float) -> list[tuple[str, str, str]]:
@@ -64,6 +79,7 @@ async def measure(data_dir: Path, *, rate: int, seconds: float) -> list[tuple[st
         rss = server.rss_bytes
         server.process.kill()
         server.process.wait()
+    await _stop_the_holder(data_dir, load.accepted[-1])
     with store_of(settings_from(data_dir=str(data_dir))) as store:
         missing = [job_id for job_id in load.accepted if not _is_there(store, job_id)]
     what = f"{rate} submissions a second for {seconds:.0f} s"
@@ -77,6 +93,11 @@ async def measure(data_dir: Path, *, rate: int, seconds: float) -> list[tuple[st
         (f"{what}: memory of the server at the end", f"{rss / 2**20:.0f} MiB", ""),
         (f"{what}: accepted, but not there after kill -9", f"{len(missing)}", "0"),
     ]
+
+
+async def _stop_the_holder(data_dir: Path, job_id: str) -> None:
+    async with serving(data_dir) as server:
+        await server.stop(job_id)
 
 
 def _is_there(store: Store, job_id: str) -> bool:

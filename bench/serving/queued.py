@@ -13,7 +13,7 @@ from gadus.core.spec import JobSpec
 from gadus.orchestrator.store import Change
 from gadus.wiring import Parts, store_of
 
-from .server import wasm_job
+from .programs import wasm_job
 
 _BATCH = 1000
 _A_DAY_SECONDS = 86_400

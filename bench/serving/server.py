@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import subprocess
 import sys
@@ -16,22 +15,11 @@ from typing import Any
 
 import aiohttp
 
-from .noop import NOOP
-
 _JOBS = "/api/v1/orchestrator/jobs"
 _ENDED = ("Completed", "Failed", "Stopped")
 _LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 300.0
 _CONNECTIONS = 100
-
-
-def wasm_job(**fields: Any) -> dict[str, Any]:
-    """A job whose program returns at once."""
-    url = f"data:application/wasm;base64,{base64.b64encode(NOOP).decode()}"
-    module = {"Source": {"Type": "inline", "Params": {"URL": url}}, "Target": "/module.wasm"}
-    engine = {"Type": "wasm", "Params": {"EntryModule": module}}
-    task = {"Name": "main", "Engine": engine, "Resources": {"CPU": "0.1", "Memory": "64MB"}}
-    return {"Name": "noop", "Type": "batch", "Count": 1, "Tasks": [task], **fields}
 
 
 @dataclass
@@ -50,6 +38,16 @@ class Server:
             if answer.status != 200:
                 raise RuntimeError(f"the job was not accepted: {told}")
             return str(told["JobID"])
+
+    async def stop(self, job_id: str) -> None:
+        """Ask for the end of a job."""
+        async with self.session.delete(f"{_JOBS}/{job_id}") as answer:
+            await answer.read()
+
+    async def cpu_cores(self) -> float:
+        """What the one node gives to jobs."""
+        (node,) = (await self._get("/api/v1/orchestrator/nodes"))["Nodes"]
+        return float(node["Info"]["ComputeNodeInfo"]["MaxCapacity"]["CPU"])
 
     async def until_ended(self, job_id: str) -> None:
         """Wait for a job that must complete."""

@@ -7,7 +7,6 @@ import os
 import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +24,7 @@ from .wire import Document
 
 _PIECE_BYTES = 1 << 18
 _TAR = "application/x-tar"
+_Mode = Literal["w|", "w|gz"]
 _Chosen = Callable[[tarfile.TarInfo], tarfile.TarInfo | None]
 _NAME = "results_of_execution"
 # As for everything that a program wrote: a browser may save it, never show it as a page of this server.
@@ -71,15 +71,15 @@ class Archives:
         if not directory.is_dir():
             raise NotFound(f"the results of execution {found.id} are not on this machine any more", hint="run the job again")
         plain = request.headers.get("accept") == _TAR
-        pack = partial(_pack, directory, "w|" if plain else "w|gz", _any if Query(request).switch("everything") else _file)
+        pieces = _packed(directory, "w|" if plain else "w|gz", _any if Query(request).switch("everything") else _file)
         named = {"Content-Disposition": f'attachment; filename="{archive.removesuffix(".gz") if plain else archive}"'}
-        return StreamingResponse(_packed(pack), media_type=_TAR if plain else "application/gzip", headers=_HEADERS | named)
+        return StreamingResponse(pieces, media_type=_TAR if plain else "application/gzip", headers=_HEADERS | named)
 
 
-async def _packed(pack: Callable[[int], None]) -> AsyncIterator[bytes]:
+async def _packed(directory: Path, mode: _Mode, chosen: _Chosen) -> AsyncIterator[bytes]:
     """A pipe between the thread that packs and the connection: packing waits for a slow reader, and ends when it is gone."""
     reads, writes = os.pipe()
-    packing = asyncio.ensure_future(finished(pack, writes))
+    packing = asyncio.ensure_future(finished(_pack, directory, mode, chosen, writes))
     try:
         while piece := await finished(os.read, reads, _PIECE_BYTES):
             yield piece
@@ -88,7 +88,7 @@ async def _packed(pack: Callable[[int], None]) -> AsyncIterator[bytes]:
         await packing
 
 
-def _pack(directory: Path, mode: Literal["w|", "w|gz"], chosen: _Chosen, into: int) -> None:
+def _pack(directory: Path, mode: _Mode, chosen: _Chosen, into: int) -> None:
     # A closed pipe: nobody fetches it any longer.
     with suppress(BrokenPipeError), os.fdopen(into, "wb") as pipe, tarfile.open(fileobj=pipe, mode=mode) as archive:
 

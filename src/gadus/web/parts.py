@@ -81,9 +81,9 @@ class JobParts:
             if kind in ("", item["Type"]) and all(item.get(name, "").startswith(text) for name, text in wanted.items())
         ]
         page = items[start : start + limit] if limit else items[start:]
-        waits = waits_by_history(request) and _goes_on(job, wanted["ExecutionID"], edition_of(request, job))
-        goes_on = start + len(page) < len(items) or waits
-        return listed(request, page, token=_token(start + len(page)) if goes_on else "")
+        waits = waits_by_history(request) and goes_on(job, wanted["ExecutionID"], edition_of(request, job))
+        goes = start + len(page) < len(items) or waits
+        return listed(request, page, token=_token(start + len(page)) if goes else "")
 
     async def history_of(self, request: Request, job: Job, *, since: int = 0) -> list[Document]:
         """Every entry, from those of the Unix second `since` on."""
@@ -135,7 +135,7 @@ def _head(file: Path) -> tuple[str, bool]:
     return data[:_OUTPUT_BYTES].decode("utf-8", "replace"), len(data) > _OUTPUT_BYTES
 
 
-def _goes_on(job: Job, execution_id: str, edition: int) -> bool:
+def goes_on(job: Job, execution_id: str, edition: int) -> bool:
     """Whether the history may become longer: of the execution, or of the version of the job, if it is about one."""
     asked = [one for one in job.executions if execution_id and one.id.startswith(execution_id)]
     if asked or edition not in (0, job.edition):

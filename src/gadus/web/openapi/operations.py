@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .parameters import (
     EDITION,
+    EVERYTHING,
     EXACT,
     EXECUTION,
     EXECUTION_ORDER,
@@ -95,7 +96,7 @@ _JOBS = {
         "Where the results of each completed execution are fetched", page_of("Result"), NAMESPACE, *EDITION
     ),
     "GET /orchestrator/jobs/{job}/results/{archive}": _gives(
-        "The results of one execution, as an archive", {}, NAMESPACE, media="application/gzip"
+        "The results of one execution, as an archive", {}, NAMESPACE, EVERYTHING, media="application/gzip"
     ),
     "GET /orchestrator/jobs/{job}/manifests/{digest}": _gives(
         "Every object of one input, a JSON document a line", named("Item"), NAMESPACE, media=_LINES
