@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from .parameters import (
     EDITION,
+    EVERYTHING,
+    EXACT,
     EXECUTION,
     EXECUTION_ORDER,
     FOLLOW,
@@ -16,6 +18,7 @@ from .parameters import (
     JOB_ORDER,
     LABELS,
     LIMIT,
+    LINES,
     NAMESPACE,
     NODE_ORDER,
     NODES,
@@ -94,14 +97,14 @@ _JOBS = {
         "Where the results of each completed execution are fetched", page_of("Result"), NAMESPACE, *EDITION
     ),
     "GET /orchestrator/jobs/{job}/results/{archive}": _gives(
-        "The results of one execution, as an archive", {}, NAMESPACE, media="application/gzip"
+        "The results of one execution, as an archive", {}, NAMESPACE, EVERYTHING, media="application/gzip"
     ),
     "GET /orchestrator/jobs/{job}/manifests/{digest}": _gives(
         "Every object of one input, a JSON document a line", named("Item"), NAMESPACE, media=_LINES
     ),
     "GET /orchestrator/jobs/{job}/logs": Operation(
         "What the programs of a job wrote; as frames also over a WebSocket",
-        (NAMESPACE, EXECUTION, FOLLOW, TAIL, FORMAT, *EDITION),
+        (NAMESPACE, EXECUTION, FOLLOW, TAIL, LINES, FORMAT, EXACT, *EDITION),
         answers={200: {_TEXT: TEXT, _LINES: named("Frame"), JSON: TEXT}},
     ),
 }
