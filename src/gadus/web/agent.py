@@ -8,8 +8,9 @@ import threading
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gadus.config.documents import described
+
 from .answering import Rooms, answered, route
-from .configured import settings_document
 from .fleet import node_documents
 from .nodes import requester_document, version_document
 from .scoped import OPEN, ScopedRoute
@@ -53,7 +54,7 @@ class Agent:
 
     async def config(self, request: Request) -> Response:
         """The settings of this server; what may be a secret is masked."""
-        return answered(request, {"config": settings_document(self._rooms.settings)})
+        return answered(request, {"config": described(self._rooms.settings)})
 
     async def auth_config(self, request: Request) -> Response:
         """Nobody signs in by way of another service."""
