@@ -165,9 +165,13 @@ def test_server_that_is_gone_leaves_the_id_of_the_job(tmp_path: Path) -> None:
 
 
 def test_lost_answer_to_a_submission_gives_one_job(server: Server, ask: Ask) -> None:  # noqa: F811
-    """1 the server accepts the job; 2 its answer is lost; 3 the same request comes again; 4 the job is the one of before."""
+    """
+    1 the server accepts the job; 2 its answer is lost; 3 the same request comes again; 4 the job is the one of before.
+
+    Two answers are lost: once the HTTP client itself sends a request again.
+    """
     before = len(ask("job", "list", "--limit", "0", "--json").document)
-    with losing_one_answer(int(server.port)) as port:
+    with losing_answers(int(server.port)) as port:
         cli = Cli(
             server.there.data_dir, server.there.directory, server.there.environment | {"GADUS_API_HOST": f"127.0.0.1:{port}"}
         )
@@ -177,10 +181,10 @@ def test_lost_answer_to_a_submission_gives_one_job(server: Server, ask: Ask) -> 
 
 
 @contextlib.contextmanager
-def losing_one_answer(port: int) -> Iterator[int]:
-    """A way to a port on which the answer to the first request is lost after it was given."""
+def losing_answers(port: int) -> Iterator[int]:
+    """A way to a port on which the answers to the first two requests are lost after they were given."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        lost = threading.Event()
+        lost: list[bytes] = []
 
         def serve() -> None:
             with contextlib.suppress(OSError):
@@ -192,8 +196,8 @@ def losing_one_answer(port: int) -> Iterator[int]:
             with client, socket.create_connection(("127.0.0.1", port)) as upstream, contextlib.suppress(OSError):
                 threading.Thread(target=copy, args=(client, upstream), daemon=True).start()
                 while data := upstream.recv(65536):
-                    if not lost.is_set():
-                        lost.set()
+                    if len(lost) < 2:
+                        lost.append(data)
                         client.shutdown(socket.SHUT_RDWR)
                         return
                     client.sendall(data)
@@ -206,7 +210,7 @@ def losing_one_answer(port: int) -> Iterator[int]:
 
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
-        assert lost.is_set()
+        assert len(lost) == 2
 
 
 def read_line(process: subprocess.Popen[bytes]) -> bytes:
