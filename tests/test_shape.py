@@ -22,7 +22,9 @@ VAGUE = {"util", "utils", "helper", "helpers", "common", "base", "manager", "mis
 MAY_READ_ENVIRONMENT = {
     "config/reading.py",
     "config/client.py",
+    "config/exporting.py",
     "config/profiles.py",
+    "config/writing.py",
     "s3/credentials.py",
     "cli/commands/job_run.py",
     "engines/_wasm_started.py",

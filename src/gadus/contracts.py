@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -191,6 +191,14 @@ class Source(Protocol[Params_contra]):
         a slot any more, however it ends. On any other exit some may be partial. May be called again with further slots.
         Raises InputChanged, ChecksumMismatch, InputUnreadable, StorageUnavailable, OSError of the local disk.
         """
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A `Source` that counts what goes wrong between it and its service. No source has to."""
+
+    def errors(self) -> Mapping[str, int]:
+        """By cause, a few words in all: what went wrong since this was asked last, also what a further try mended."""
 
 
 @dataclass(frozen=True, slots=True)

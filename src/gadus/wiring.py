@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import count
 from typing import Any, Literal
@@ -29,7 +30,9 @@ from gadus.core.partition import InputParams
 from gadus.core.plan import Placing, Plan
 from gadus.core.spec import InputSource, JobSpec, SpecConfig
 from gadus.manifests import Manifests
-from gadus.orchestrator.following import Unwatched
+from gadus.orchestrator.background import Background
+from gadus.orchestrator.following import Watcher
+from gadus.orchestrator.readiness import Readiness
 from gadus.orchestrator.server import Server
 from gadus.orchestrator.service import Service
 from gadus.orchestrator.store import Store, Writer, open_store
@@ -52,6 +55,16 @@ _MARK_EVERY = 60
 _COMES_WITH_THE_JOB = "inline"
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A server, and the service for its readers. The background fails with what is wrong with the driving, if something is."""
+
+    server: Server
+    service: Service
+    background: Background
+    readiness: Readiness
+
+
 @contextmanager
 def open_service(settings: Settings) -> Iterator[Service]:
     """The service of this data directory, in this process."""
@@ -61,22 +74,20 @@ def open_service(settings: Settings) -> Iterator[Service]:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncIterator[tuple[Server, Service]]:
-    """A server that drives the jobs of this data directory while the block lasts, and the service for its readers."""
+async def open_server(settings: Settings, watcher: Watcher, took: Callable[[float], None]) -> AsyncIterator[Opened]:
+    """A server that drives the jobs of this data directory while the block lasts; `took` is told of each write of the store."""
     parts = Parts(settings)
     command = (sys.executable, "-P", "-m", "gadus.nursery", str(settings.data_dir), *settings.passed_on)
     with closing(Nursery(command)) as nursery, store_of(settings) as store:
         backend = local.Backend(parts.nodes, settings.shims_dir, nursery, parts.clean_up, parts.forget_job)
-        with Writer(store) as writer:
-            server = Server(store, writer, backend, parts.needs_of, parts.needs_from, parts.refusal, parts.checked, Unwatched())
+        with Writer(store, took) as writer:
             parts.forget_jobs_that_are_over(store)
-            async with server.running():
-                cleaning = asyncio.create_task(parts.clean_up_later())
-                cleaning.add_done_callback(server.report)
-                try:
-                    yield server, _service(settings, parts, store)
-                finally:
-                    cleaning.cancel()
+            async with Background() as background:
+                asked = parts.needs_of, parts.needs_from, parts.refusal, parts.checked
+                server = Server(store, writer, backend, *asked, watcher, background)
+                server.start()
+                background.start(parts.clean_up_later())
+                yield Opened(server, _service(settings, parts, store), background, Readiness(store, writer, background))
 
 
 def store_of(settings: Settings) -> Store:

@@ -17,7 +17,7 @@ from running import serving, wasm_job
 from gadus.access.file import AccessFile
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Jobs of the namespaces a and b that have ended, and callers that may do this and that."""
     home = tmp_path_factory.mktemp("guarded")

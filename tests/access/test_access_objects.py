@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from guarding import JOBS, Guarded
 from running import Answer, wasm_job
+from websockets.sync.client import connect
 
 from gadus.web.answering import Rooms
 from gadus.web.app import routes_of
@@ -43,6 +44,20 @@ def test_a_job_of_another_namespace_is_answered_like_one_that_is_not_there(guard
             assert told(seen, name) == told(expected, ABSENT)
             assert seen.status == 404
     assert guarded("admin", "GET", f"{JOBS}/{full}").document["Job"]["State"]["StateType"] == "Completed"
+
+
+def test_the_log_of_a_job_of_another_namespace_is_like_one_that_is_not_there(guarded: Guarded) -> None:
+    def frames(who: str, job: str) -> list[str]:
+        url = f"{guarded.server.url.replace('http', 'ws', 1)}{JOBS}/{job}/logs"
+        headers = {"Authorization": f"Bearer {guarded.tokens[who]}"}
+        with connect(url, additional_headers=headers, open_timeout=30) as socket:
+            return [str(frame).replace(job, "<the job>") for frame in socket]
+
+    assert any("said in a" in frame for frame in frames("a-reads", guarded.jobs["a"]))
+    (missing,) = frames("b-writes", ABSENT)
+    assert "job not found" in missing
+    for job in (guarded.jobs["a"], guarded.jobs["a"][:10], "of-a"):
+        assert frames("b-writes", job) == [missing]
 
 
 def test_lists_hold_what_the_caller_reaches(guarded: Guarded) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import os
@@ -14,11 +15,13 @@ from urllib.parse import urlsplit
 import pytest
 from running import Running, serving
 
+import gadus.web.serving
 from gadus.access.certificate import VALID_DAYS, self_signed
 from gadus.access.file import AccessFile
 from gadus.access.granting import create_token
 from gadus.cli.main import main
 from gadus.core.errors import InvalidSpec
+from gadus.web.serving import listening, served
 
 NAMES = frozenset({"localhost", "127.0.0.1"})
 
@@ -54,6 +57,7 @@ def test_a_client_that_knows_the_certificate_is_answered_over_tls(secure: tuple[
         assert (version, answer.split()[1]) == ("TLSv1.3", b"200")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
 def test_tls_1_2_is_the_oldest_that_is_spoken_and_strangers_are_noticed(secure: tuple[Running, str]) -> None:
     server, _ = secure
     old = trusting(server)
@@ -98,6 +102,17 @@ def test_another_certificate_is_shown_without_a_new_start(tmp_path: Path) -> Non
     with pytest.raises(InvalidSpec, match="cannot be used as certificate and key"):
         kept.load_into(context)
     self_signed(tmp_path / "tls", NAMES).load_into(context)
+
+
+async def test_a_handshake_that_does_not_go_on_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gadus.web.serving, "HANDSHAKE_SECONDS", 0.2)
+    kept = self_signed(tmp_path / "tls", NAMES)
+    with listening("127.0.0.1", 0) as listener:
+        async with served(None, listener, asyncio.Event(), lambda: kept):  # type: ignore[arg-type] # nothing is asked of it
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            async with asyncio.timeout(8):
+                assert await reader.read() == b""
+            writer.close()
 
 
 REFUSED = {

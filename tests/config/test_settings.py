@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gadus.config import Phases, Policy, Settings, settings_from
+from gadus.config.keys import JOB_TYPES, KEYS
 from gadus.core.capacity import Amounts
 from gadus.core.errors import InvalidSpec
 
@@ -166,3 +168,13 @@ def test_reading_settings_imports_nothing_that_takes_long() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def test_the_reference_has_every_setting_with_its_variable_and_default() -> None:
+    text = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text()
+    rows = {row.split("|")[1].strip(" `"): row for row in text.splitlines() if row.startswith("| `")}
+    kinds = "|".join(JOB_TYPES)
+    for key in KEYS:
+        row = rows[re.sub(rf"(?<=^JobDefaults\.)({kinds})", "⟨Type⟩", key.name)]
+        assert f"| {key.default or key.unsaid or '–'} |" in row
+        assert all(f"`{variable}`" in row for variable in key.short)

@@ -12,6 +12,7 @@ from gadus.config import Settings
 from gadus.contracts import Silent, Stream
 from gadus.core.job import Execution, Job, Phase, Pin, State
 from gadus.core.spec import JobSpec
+from gadus.orchestrator.following import Unwatched
 from gadus.orchestrator.service import Service
 from s3_server import Bucket
 
@@ -37,7 +38,7 @@ def s3_input(bucket: Bucket, key: str = "d/", *, endpoint: str = "", target: str
     return {"Source": {"Type": "s3", "Params": {**where, **params}}, "Target": target}
 
 
-class Watching(Silent):
+class Watching(Silent, Unwatched):
     """A watcher that remembers, and can be waited for."""
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from gadus.core.job import Job, State
 from gadus.core.lifecycle import deadline
 from gadus.core.nodes import Needs, Node, needs_of
 from gadus.core.spec import JobSpec
+from gadus.orchestrator.background import Background
 from gadus.orchestrator.following import Unwatched
 from gadus.orchestrator.server import Server
 from gadus.orchestrator.store import Writer, open_store
@@ -70,11 +71,12 @@ async def serving(settings: Settings, machines: Machines, policies: Policies | N
 
     with open_store(settings.store_path, needs=needs_text, deadline=deadline) as store, Writer(store) as writer:
         asked = policies or Policies()
-        server = Server(store, writer, machines, needs, Needs.from_json, asked, machines.check, Unwatched())
-        async with server.running():
+        async with Background() as background:
+            server = Server(store, writer, machines, needs, Needs.from_json, asked, machines.check, Unwatched(), background)
+            server.start()
             yield server
             # A defect of the driving itself must not look like a job that waits.
-            assert not server.failure.done(), server.failure.exception()
+            assert not background.failure.done(), background.failure.exception()
 
 
 async def eventually(look: Callable[[], object]) -> None:

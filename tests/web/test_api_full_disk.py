@@ -40,6 +40,9 @@ def test_full_disk_refuses_writes_and_leaves_reads(small_disk: Path, tmp_path: P
         assert [one["ID"] for one in server.get("/jobs")["Items"]] == accepted
         assert server.get(f"/jobs/{accepted[-1]}")["Job"]["ID"] == accepted[-1]
         assert server("GET", "/livez").status == 200
+        unready = server("GET", "/readyz")
+        assert (unready.status, unready.headers["Retry-After"]) == (503, "5")
         (small_disk / "filler").unlink()
+        assert server("GET", "/readyz").status == 200
         accepted.append(server.submit(job))
         assert [one["ID"] for one in server.get("/jobs")["Items"]] == accepted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from contextlib import suppress
 from uuid import uuid4
@@ -34,8 +33,9 @@ def _kept(settings: Settings) -> str:
     try:
         if not path.exists():
             settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            new = path.with_name(f"{path.name}.{os.getpid()}")
-            new.write_text(f"{_new()}\n")
+            own = _new()
+            new = path.with_name(own)
+            new.write_text(f"{own}\n")
             # Whoever else made one at this moment has it first.
             with suppress(FileExistsError):
                 path.hardlink_to(new)

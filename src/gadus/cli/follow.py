@@ -20,6 +20,7 @@ from gadus.contracts import Reporter, Stream
 from gadus.core.errors import Conflict
 from gadus.core.job import Execution, Job
 from gadus.core.spec import JobSpec
+from gadus.orchestrator.following import Unwatched
 from gadus.orchestrator.service import Service
 from gadus.web.wire import NUMBERS_SINCE_1_5_2, execution_document, job_document
 from gadus.web.wire import Written as Heads
@@ -94,7 +95,7 @@ async def _stop_after(service: Service, job_id: str, seconds: int) -> None:
         service.stop(job_id, f"not done after --wait-timeout-secs {seconds}")
 
 
-class _Watching:
+class _Watching(Unwatched):
     """The `Watcher` of a followed job: what programs write to the output, progress to a view."""
 
     def __init__(self, job: Job, manner: Manner) -> None:

@@ -126,6 +126,7 @@ def _tree() -> LazyGroup:
         leaves={
             "serve": Leaf("serve:serve", "Run jobs for others: a server with Bacalhau's REST API."),
             "completion": Leaf("completion:completion", "Print what makes a shell complete the words of commands."),
+            "devstack": Leaf("devstack:devstack", "A server and an S3 server with sample data, to try things out."),
             "version": Leaf("version:version", "Print the versions of this program and of the server."),
         },
         moved=_MOVED,

@@ -74,14 +74,14 @@ def client_settings(environment: Mapping[str, str] | None = None, flags: Mapping
     The server by flag, then environment, then profile; none when nothing names one.
 
     `flags` are the texts of those that were given, by the names in `FLAGS`. Within the same rank an address goes before a
-    profile. A profile's token goes to the profile's own address alone. Raises InvalidSpec with everything that is wrong,
-    NotFound for a profile that is not there.
+    profile; then nothing of the profile counts, and its token goes nowhere else. Raises InvalidSpec with everything that is
+    wrong, NotFound for a profile that is not there.
     """
     environment = os.environ if environment is None else environment
     said = _Said(environment, flags or {})
     profile = _profile(said, environment)
     endpoint, origin = _endpoint(said, profile)
-    own = profile if profile is not None and origin == profile.origin else Profile()
+    own = profile or Profile()
     settings = ClientSettings(
         endpoint=endpoint,
         token=said("token", str, own.token),

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .keys import KEYS
+from . import values
+from .keys import KEYS, Key
 from .said import Said
 from .settings import Settings
+
+_TYPED = (values.truth, values.yes_or_unsaid, values.port, values.priority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,18 @@ def lines(settings: Settings) -> Iterator[Line]:
 
 
 def described(settings: Settings) -> dict[str, Any]:
-    """The settings as one document: ``{"API": {"Port": "1234", …}, …}``."""
+    """The settings as one document, in Bacalhau's tree: ``{"API": {"Port": 1234, …}, …}``."""
     document: dict[str, Any] = {}
-    for line in lines(settings):
+    for key, line in zip(KEYS, lines(settings), strict=True):
         *path, last = line.name.split(".")
         inner = document
         for name in path:
             inner = inner.setdefault(name, {})
-        inner[last] = line.value
+        inner[last] = _typed(key, line.value)
     return document
+
+
+def _typed(key: Key, text: str) -> Any:
+    """A switch, a whole number, a list or a mapping where the setting is one."""
+    value = key.parse(text) if key.parse in _TYPED or key.parts else text
+    return sorted(value) if isinstance(value, frozenset | tuple) else value

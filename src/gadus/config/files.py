@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gadus.core.problem import clipped, nearest
+from gadus.core.problem import PROBLEMS_SHOWN, clipped, nearest
 
 from .keys import BY_NAME, FOREIGN, Key
 from .said import Said
@@ -47,8 +47,15 @@ def read_file(path: Path, problems: list[str]) -> Mapping[str, Said]:
     if len(content) > _LARGEST_BYTES:
         problems.append(f"{path}: is larger than a file of settings: at most {_LARGEST_BYTES} bytes")
         return {}
+    return read_content(content, path, problems)
+
+
+def read_content(content: bytes, path: Path, problems: list[str]) -> Mapping[str, Said]:
+    """As `read_file`, of what stands or is to stand in it."""
     found: dict[str, Said] = {}
-    for one in scalars_of(content, path, problems):
+    for one in _scalars_of(content, path, problems):
+        if len(problems) >= PROBLEMS_SHOWN:
+            return found
         where = f"{path}:{one.line}"
         key = BY_NAME.get(one.name.lower())
         if key is None:
@@ -60,7 +67,7 @@ def read_file(path: Path, problems: list[str]) -> Mapping[str, Said]:
     return found
 
 
-def scalars_of(content: bytes, path: Path, problems: list[str]) -> Iterator[Scalar]:
+def _scalars_of(content: bytes, path: Path, problems: list[str]) -> Iterator[Scalar]:
     """Every value in the text of a file."""
     import yaml  # noqa: PLC0415 - most commands find no file
 
@@ -76,7 +83,8 @@ def scalars_of(content: bytes, path: Path, problems: list[str]) -> Iterator[Scal
             if number >= _MOST_VALUES:
                 problems.append(f"{path}: has more than {_MOST_VALUES} values")
                 return
-            yield one
+            if one is not None:
+                yield one
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         problems.append(f"{path}{f':{mark.line + 1}' if mark else ''}: is not YAML: {getattr(exc, 'problem', '') or exc}")
@@ -108,8 +116,12 @@ def _first_of(group: str) -> Key:
     return next(key for name, key in BY_NAME.items() if name.startswith(group + "."))
 
 
-def _walk(node: yaml.Node, path: tuple[str, ...], depth: int) -> Iterator[Scalar]:
-    """The scalars below a node; a list or mapping where one setting is expected becomes words with commas."""
+def _walk(node: yaml.Node, path: tuple[str, ...], depth: int) -> Iterator[Scalar | None]:
+    """
+    The scalars below a node; a list or mapping where one setting is expected becomes words with commas.
+
+    Gives None for each group, so that whoever counts ends a file that repeats itself without end.
+    """
     name = ".".join(path)
     key = BY_NAME.get(name.lower())
     line = node.start_mark.line + 1
@@ -120,6 +132,7 @@ def _walk(node: yaml.Node, path: tuple[str, ...], depth: int) -> Iterator[Scalar
     elif key is not None or not _is_mapping(node):
         yield Scalar(name, _words(node, line), line)
     else:
+        yield None
         for inner, value in node.value:
             yield from _walk(value, (*path, *_name_of(inner)), depth + 1)
 

@@ -109,7 +109,7 @@ class Settings:
     policy: Policy = Policy()
     phases: Phases = Phases()
     log_limit_bytes: int = LOG_LIMIT_BYTES
-    store: str = ""
+    store: str = field(default="", repr=False)
     name: str = ""
     name_provider: str = "hostname"
     host: str = "127.0.0.1"

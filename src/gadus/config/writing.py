@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gadus.core.errors import InvalidSpec, StorageUnavailable
 
-from .files import read_file, scalars_of
-from .keys import BY_NAME, Key
+from .files import read_content, read_file
+from .keys import Key
 from .profiles import config_dir, write_whole
 from .sources import FILE_NAME
 
@@ -55,41 +55,39 @@ def set_value(path: Path, key: Key, text: str) -> None:
 def _says(content: str, wanted: Mapping[str, str], path: Path) -> bool:
     """Whether this content says exactly that."""
     problems: list[str] = []
-    found = {BY_NAME[one.name.lower()].name: one.text for one in scalars_of(content.encode(), path, problems)}
-    return not problems and found == dict(wanted)
+    found = read_content(content.encode(), path, problems)
+    return not problems and {name: said.text for name, said in found.items()} == dict(wanted)
 
 
 def _edited(old: str, key: Key, text: str) -> str:
-    """The old content with the value in its place, or below the last of its groups that is there."""
+    """The old content with the value in its place, or below the last of its groups that is there; empty when it has none."""
     import yaml  # noqa: PLC0415
 
     root = yaml.compose(old, yaml.SafeLoader)
-    if not isinstance(root, yaml.MappingNode) or root.flow_style:
-        return _joined(old, _nested(key.name.split("."), text, 0))
-    value, rest, group = _place(root, key.name.split("."))
-    if not rest and value is not None:
-        return old[: value.start_mark.index] + _scalar(text) + old[value.end_mark.index :]
-    if group is root:
-        return _joined(old, _nested(rest, text, 0))
-    lines = old.splitlines(keepends=True)
-    first = group.value[0][0].start_mark
-    lines.insert(first.line, _nested(rest, text, first.column))
-    return "".join(lines)
-
-
-def _place(root: yaml.MappingNode, path: list[str]) -> tuple[yaml.Node | None, list[str], yaml.MappingNode]:
-    """The value that the path leads to, else how much of the path is not there, and the group in which that would be."""
-    group = root
+    path = key.name.split(".")
+    if not isinstance(root, yaml.MappingNode):
+        return _joined(old, _nested(path, text, 0))
+    group: yaml.MappingNode = root
     for depth, name in enumerate(path):
         value = next((value for known, value in group.value if known.value.lower() == name.lower()), None)
         if value is None:
-            return None, path[depth:], group
+            return _inserted(old, group, _nested(path[depth:], text, 0 if group is root else group.start_mark.column))
         if depth == len(path) - 1:
-            return value, [], group
-        if not isinstance(value.value, list) or value.flow_style or not value.value:
-            return None, path[depth:], group
+            return old[: value.start_mark.index] + _scalar(text) + old[value.end_mark.index :]
+        if not isinstance(value, yaml.MappingNode):
+            return ""
         group = value
-    return None, path, group
+    return ""
+
+
+def _inserted(old: str, group: yaml.MappingNode, new: str) -> str:
+    if group.flow_style:
+        return ""
+    if not group.start_mark.column:
+        return _joined(old, new)
+    lines = old.splitlines(keepends=True)
+    lines.insert(group.start_mark.line, new)
+    return "".join(lines)
 
 
 def _nested(path: list[str], text: str, column: int) -> str:

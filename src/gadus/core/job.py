@@ -125,7 +125,8 @@ class Job(Record):
 
     `version` counts its events; `edition` counts its specs, from 1, and `begun_at` is when the present one came: Bacalhau
     calls it the job's version. `nodes` are those an ops or daemon job runs on, by index. An `attended` job lives no longer than
-    the process that submitted it. Times are Unix seconds.
+    the process that submitted it. `trace` is what the ``traceparent`` of the request said that the present edition came with,
+    empty when it said nothing. Times are Unix seconds.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Job(Record):
     version: int = 1
     edition: int = 1
     attended: bool = False
+    trace: str = ""
     created_at: float
     begun_at: float
     modified_at: float
@@ -163,13 +165,14 @@ class Job(Record):
 
 
 class Submitted(Record):
-    """A job was accepted."""
+    """A job was accepted; `trace` is the place in somebody's trace that it was asked for at, see `Job`."""
 
     kind: Literal["submitted"] = "submitted"
     at: float
     job_id: str
     spec: JobSpec
     attended: bool = False
+    trace: str = ""
 
 
 class Renewed(Record):
@@ -179,6 +182,7 @@ class Renewed(Record):
     at: float
     spec: JobSpec
     reason: str = ""
+    trace: str = ""
 
 
 class Matched(Record):

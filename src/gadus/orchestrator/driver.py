@@ -10,7 +10,8 @@ from gadus.contracts import Backend, Reporter
 from gadus.core.errors import Conflict, StorageUnavailable
 from gadus.core.job import Ended, Execution, Job, Outcome, StopRequested
 
-from .following import Watcher, defect_of, first_of
+from .background import Background
+from .following import Unwatched, Watcher, defect_of, first_of
 from .loop import Loop
 from .placing import NeedsOf, Placing
 from .store import Store, Writer
@@ -27,13 +28,15 @@ async def drive(store: Store, backend: Backend, needs_of: NeedsOf, job: Job, wat
     """
     ended = _Ended(watcher)
     with Writer(store) as writer:
-        loop = Loop(store, writer, backend, Placing(backend, needs_of, _never_refuses), ended)
-        async with loop.running():
+        async with Background() as background:
+            placing = Placing(backend, needs_of, _never_refuses, background)
+            loop = Loop(store, writer, backend, placing, ended, background)
+            loop.start()
             loop.resume(job)
-            looking = asyncio.create_task(_look_for_changes(loop, job.id))
+            looking = background.start(_look_for_changes(loop, job.id))
             try:
-                await _first_of(ended.event.wait(), loop)
-                await _first_of(loop.until_nothing_runs(), loop)
+                await _first_of(ended.event.wait(), background.failure)
+                await _first_of(loop.until_nothing_runs(), background.failure)
             except asyncio.CancelledError:
                 # Before the executions are ended: their ends are then those of a stopped job.
                 await _stop(loop, job.id)
@@ -48,7 +51,7 @@ async def drive(store: Store, backend: Backend, needs_of: NeedsOf, job: Job, wat
         return loop.job(job.id)
 
 
-class _Ended:
+class _Ended(Unwatched):
     """Passes everything on, and notices the end. A watcher that breaks is asked no more."""
 
     def __init__(self, watcher: Watcher) -> None:
@@ -96,13 +99,13 @@ async def _look_for_changes(loop: Loop, job_id: str) -> None:
             await loop.changed_elsewhere(job_id)
 
 
-async def _first_of(waiting: object, loop: Loop) -> None:
+async def _first_of(waiting: object, failed: asyncio.Future[None]) -> None:
     """Wait, and raise what is wrong with the loop if that comes first."""
     task: asyncio.Future[None] = asyncio.ensure_future(waiting)  # type: ignore[call-overload] # coroutines only
     try:
-        await asyncio.wait([task, loop.failure], return_when=asyncio.FIRST_COMPLETED)
-        if loop.failure.done():
-            failure = loop.failure.exception()
+        await asyncio.wait([task, failed], return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            failure = failed.exception()
             assert isinstance(failure, Exception)
             raise first_of(failure)
     finally:

@@ -25,7 +25,10 @@ class Watcher(Protocol):
         """Who is told how this execution goes on; asked once, when it begins."""
 
     def changed(self, job: Job) -> None:
-        """The job is now this: called after every event."""
+        """The job is now this: called after every event, whoever remembered it."""
+
+    def happened(self, before: Job | None, job: Job, events: Sequence[Event]) -> None:
+        """These events, which this process remembered just now, made `job` of `before`; that is None for a new job."""
 
 
 class Unwatched:
@@ -36,6 +39,9 @@ class Unwatched:
         return Silent()
 
     def changed(self, job: Job) -> None:
+        """Not looked at."""
+
+    def happened(self, before: Job | None, job: Job, events: Sequence[Event]) -> None:
         """Not looked at."""
 
 
@@ -149,7 +155,7 @@ class _Remembering:
         # Who follows an execution anew is told of all its phases again.
         if execution.phase is None or _PHASES.index(phase) > _PHASES.index(execution.phase):
             self._following.tell(PhaseEntered(at=at or time.time(), execution_id=execution.id, phase=phase))
-        self._reporter.phase(phase)
+        self._reporter.phase(phase, at=at)
 
     def pinned(self, pin: Pin) -> None:
         if all(pin.target != known.target for known in self._following.known_pins):

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from gadus.contracts import Backend
 from gadus.core.errors import Bug, Conflict, StorageUnavailable
@@ -52,7 +51,9 @@ _STORE_PAUSES_SECONDS = (0.2, 1.0, 3.0, 10.0)
 class Loop:
     """All jobs that one process drives. Used from one event loop."""
 
-    def __init__(self, store: Store, writer: Writer, backend: Backend, placing: Placing, watcher: Watcher) -> None:
+    def __init__(
+        self, store: Store, writer: Writer, backend: Backend, placing: Placing, watcher: Watcher, background: Background
+    ) -> None:
         self._store = store
         self._writer = writer
         self._backend = backend
@@ -61,29 +62,15 @@ class Loop:
         self._timers = Timers(self._time_is_up)
         self._held = Held()
         self._turns = Turns()
-        self._background = Background()
+        self._background = background
         self._following: dict[str, asyncio.Task[None]] = {}
         self.own = Own()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Places and follows while the block lasts; at its end everything is left as the backend leaves what nobody follows."""
+    def start(self) -> None:
+        """Place and follow, as long as there is the background; then all is left as the backend leaves what nobody follows."""
         self._placing.attach(self)
         for service in (self._placing.run(), self._timers.run(), self._match_those_that_join()):
             self._background.start(service)
-        try:
-            yield
-        finally:
-            await self._background.end()
-
-    @property
-    def failure(self) -> asyncio.Future[None]:
-        """Fails with what is wrong with the driving of jobs itself, if something is."""
-        return self._background.failure
-
-    def report(self, task: asyncio.Task[None]) -> None:
-        """See `Background.report`."""
-        self._background.report(task)
 
     async def submitted(self, event: Submitted, key: str = "") -> Job:
         """Accept a job: it is on the disk when this returns. Raises Conflict for a known key, StorageUnavailable."""
@@ -91,7 +78,7 @@ class Loop:
         await self._writer.append(None, job, event, key=key)
         self.own.note(job)
         self._now_is(job)
-        self._watcher.changed(job)
+        self._told(None, job, event)
         self._act(job, actions)
         return job
 
@@ -112,7 +99,7 @@ class Loop:
                     continue
                 self.own.note(job)
                 self._now_is(job)
-                self._watcher.changed(job)
+                self._told(before, job, *events)
                 self._act(job, actions)
                 if _over(job) and not _over(before):
                     self._background.start(self._backend.over(job_id))
@@ -250,6 +237,10 @@ class Loop:
         self._now_is(job)
         self._watcher.changed(job)
         self._act(job, resume(job))
+
+    def _told(self, before: Job | None, job: Job, *events: Event) -> None:
+        self._watcher.changed(job)
+        self._watcher.happened(before, job, events)
 
     def _now_is(self, job: Job) -> None:
         self._held.put(job)

@@ -17,6 +17,7 @@ from gadus.core.placement import Needs, Node, reasons_against, shortage
 from gadus.core.spec import JobSpec
 from gadus.core.waiting import Entry, Waiting
 
+from .background import Background
 from .pauses import Pauses
 from .refusals import Refusals
 from .room import Room, Taken
@@ -49,23 +50,22 @@ class Jobs(Protocol):
     async def unplaceable(self, job_id: str, message: str) -> None:
         """See `Loop.unplaceable`."""
 
-    def report(self, task: asyncio.Task[None]) -> None:
-        """See `Loop.report`."""
-
 
 class Placing:
     """The queue of one process, and the room on the nodes of its backend."""
 
-    def __init__(self, backend: Backend, needs_of: NeedsOf, refusal: Refusal) -> None:
+    def __init__(self, backend: Backend, needs_of: NeedsOf, refusal: Refusal, background: Background) -> None:
         self._backend = backend
         self._needs_of = needs_of
         self._refusal = refusal
+        self._background = background
         self._jobs: Jobs | None = None
         self._waiting = Waiting()
         self._pauses = Pauses(self._enter_now)
         self._room = Room()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._withdrawn: set[str] = set()
+        self._to_be_told: set[str] = set()
         self._refusals = Refusals()
         self._kicked = asyncio.Event()
 
@@ -235,16 +235,22 @@ class Placing:
         return bool(reasons_against(node, entry.needs))
 
     def _tell_unplaceable(self, entry: Entry, nodes: Sequence[Node]) -> None:
+        # A job is told once of all that it waits for: of a hundred thousand executions each would wait for its turn.
+        if entry.job_id not in self._to_be_told:
+            self._to_be_told.add(entry.job_id)
+            message = shortage(nodes, self._room.free(nodes), entry.needs, 1)
+            self._aside(f"{entry.execution_id} is told", self._told(entry.job_id, message))
+
+    async def _told(self, job_id: str, message: str) -> None:
         assert self._jobs is not None
-        message = shortage(nodes, self._room.free(nodes), entry.needs, 1)
-        self._aside(f"{entry.execution_id} is told", self._jobs.unplaceable(entry.job_id, message))
+        # What begins to wait from now on may be news to the job.
+        self._to_be_told.discard(job_id)
+        await self._jobs.unplaceable(job_id, message)
 
     def _aside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        assert self._jobs is not None
-        task = asyncio.create_task(work)
+        task = self._background.start(work)
         self._under_way[name] = task
         task.add_done_callback(lambda ended: self._no_longer_under_way(name, ended))
-        task.add_done_callback(self._jobs.report)
 
     def _no_longer_under_way(self, name: str, ended: asyncio.Task[None]) -> None:
         # Who was refused may be on its way to the next node before this is called.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 
 from gadus.contracts import Backend
 from gadus.core.capacity import Amounts
@@ -14,7 +13,9 @@ from gadus.core.ids import new_uuid
 from gadus.core.job import Job, Renewed, State, StopRequested, Submitted
 from gadus.core.placement import Needs, Node
 from gadus.core.spec import JobSpec
+from gadus.watch.context import traceparent
 
+from .background import Background
 from .editions import edition_of, editions_of
 from .following import Watcher
 from .loop import Loop
@@ -41,27 +42,23 @@ class Server:
         refusal: Refusal,
         check: Check,
         watcher: Watcher,
+        background: Background,
     ) -> None:
         """`needs_from` reads the needs that the store has as text, of a job of a type."""
         self._store = store
         self._backend = backend
         self._check = check
         self._needs_from = needs_from
-        self._placing = Placing(backend, needs_of, refusal)
-        self._loop = Loop(store, writer, backend, self._placing, watcher)
+        self._background = background
+        self._placing = Placing(backend, needs_of, refusal, background)
+        self._loop = Loop(store, writer, backend, self._placing, watcher, background)
         self._seen = 0
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Drives the jobs while the block lasts. At its end executions run on: the next server finds them again."""
-        async with self._loop.running():
-            await self._take_up()
-            looking = asyncio.create_task(self._look_for_changes())
-            looking.add_done_callback(self._loop.report)
-            try:
-                yield
-            finally:
-                looking.cancel()
+    def start(self) -> None:
+        """Drive the jobs as long as there is the background. Then executions run on: the next server finds them again."""
+        self._loop.start()
+        self._take_up()
+        self._background.start(self._look_for_changes())
 
     async def submit(self, spec: JobSpec, *, key: str = "", by_name: bool = False, force: bool = False) -> Job:
         """
@@ -75,7 +72,7 @@ class Server:
             return self._loop.job(known)
         if by_name and spec.name and (job := self._store.latest_named(spec.namespace, spec.name)):
             return await self._update(self._loop.job(job.id), spec, force=force)
-        event = Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec)
+        event = Submitted(at=time.time(), job_id=f"j-{new_uuid()}", spec=spec, trace=traceparent.get())
         try:
             return await self._loop.submitted(event, key)
         except Conflict:
@@ -93,7 +90,7 @@ class Server:
     async def rerun(self, job: Job, *, edition: int = 0, reason: str = "") -> Job:
         """The job once more, as its next edition: with the spec of the given one, or of the latest. Raises NotFound."""
         spec = edition_of(job, self.editions(job), edition)
-        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, reason=reason))
+        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, reason=reason, trace=traceparent.get()))
 
     def editions(self, job: Job) -> dict[int, JobSpec]:
         """Every spec that the job had, by its number."""
@@ -117,15 +114,6 @@ class Server:
         return self._placing.nodes()
 
     @property
-    def failure(self) -> asyncio.Future[None]:
-        """Fails with what is wrong with the driving of jobs itself, if something is."""
-        return self._loop.failure
-
-    def report(self, task: asyncio.Task[None]) -> None:
-        """See `Loop.report`."""
-        self._loop.report(task)
-
-    @property
     def follows(self) -> int:
         """How many executions run."""
         return self._loop.follows
@@ -136,9 +124,9 @@ class Server:
                 f"no changes detected for new job spec. Job Name: '{job.spec.name}', Job Id: '{job.id}'",
                 hint="use --force to run it again as it is",
             )
-        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec))
+        return await self._loop.happened(job.id, Renewed(at=time.time(), spec=spec, trace=traceparent.get()))
 
-    async def _take_up(self) -> None:
+    def _take_up(self) -> None:
         _, self._seen = self._store.changes(0, limit=0)
         known = set()
         for job in self._store.unfinished():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -135,6 +135,10 @@ class Service:
             found += [job for job in page if not unmet(job.spec.labels, labels)]
             if len(found) >= limit or not after:
                 return found[:limit]
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs there are of each type in each state."""
+        return self._store.counts()
 
     def events(self, job: Job) -> Sequence[Event]:
         """All that happened to a job, in order."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from gadus.core.errors import GadusError
 from gadus.core.job import Execution, Failure, Job, Outcome, Phase
 from gadus.core.nodes import Gpu
 
+from .account import Account
 from .limits import limited, run_within_limits
 from .logs import Logs
 from .receipt import keep_records, receipt
@@ -49,40 +49,45 @@ class Runner:
 
         Errors become the outcome; cancellation passes through. On every exit nothing of the execution is left but its results.
         """
+        account = Account()
         try:
             # The inputs stay in the cache until nothing of the execution needs them any more.
             with ExitStack() as leases, workplace(self._settings, execution.id) as room:
-                return await self._execute(job, execution, room, reporter, leases)
+                return await self._execute(job, execution, room, reporter, account, leases)
         except GadusError as error:
             failure = Failure(kind=error.kind, message=error.message, hint=error.hint)
-            return Outcome(error=failure, can_retry=error.can_retry)
+            told = account.so_far(self._stage.source_errors())
+            return Outcome(error=failure, can_retry=error.can_retry, receipt=told)
 
-    async def _execute(self, job: Job, execution: Execution, room: Workplace, reporter: Reporter, leases: ExitStack) -> Outcome:
+    async def _execute(
+        self, job: Job, execution: Execution, room: Workplace, reporter: Reporter, account: Account, leases: ExitStack
+    ) -> Outcome:
         task = job.spec.task
         engine, params_model = self._find_engine(task.engine.type)
         params = params_model.model_validate(task.engine.params)
-        clock = _Clock()
 
         reporter.phase(Phase.STAGING)
         program = _program(job, execution, params, self._find_gpus(execution.gpus))
-        ready = await self._make_ready(engine, program, job, execution, room, reporter, clock, leases)
+        ready = await self._make_ready(engine, program, job, execution, room, reporter, account, leases)
 
         reporter.phase(Phase.RUNNING)
         kept = self._settings.results_of(job.id, execution.id)
         with Logs(room.results, reporter.output, limit_bytes=self._settings.log_limit_bytes) as logs:
             try:
-                async with clock.measuring("running"):
+                async with account.measuring("running"):
                     exit_code = await run_within_limits(engine, ready.program, task, logs)
                 logs.close()
             except (GadusError, asyncio.CancelledError):
                 # What it wrote until then helps its author to see why.
                 logs.close()
-                _keep(execution, room, kept, ready, None, receipt(execution.id, ready.inputs, clock.seconds, logs))
+                account.receipt = receipt(execution.id, ready.inputs, account.seconds, logs)
+                _keep(execution, room, kept, ready, None, account.receipt)
                 raise
 
         reporter.phase(Phase.PUBLISHING)
         # Also after a non-zero exit: the author needs the outputs to see why.
-        told = receipt(execution.id, ready.inputs, clock.seconds, logs)
+        account.receipt = receipt(execution.id, ready.inputs, account.seconds, logs)
+        told = account.so_far(self._stage.source_errors())
         _keep(execution, room, kept, ready, exit_code, told)
         return Outcome(exit_code=exit_code, receipt=told)
 
@@ -94,7 +99,7 @@ class Runner:
         execution: Execution,
         room: Workplace,
         reporter: Reporter,
-        clock: _Clock,
+        account: Account,
         leases: ExitStack,
     ) -> _Ready:
         """Stage the inputs and prepare the engine, side by side."""
@@ -102,7 +107,7 @@ class Runner:
 
         async def prepare() -> Program:
             limit = limited("preparing the program", phases.preparing_seconds, "GADUS_PREPARING_TIMEOUT")
-            async with limit, clock.measuring("preparing"):
+            async with limit, account.measuring("preparing"):
                 await self._sweep(engine, task.engine.name)
                 needed = engine.program_inputs(program.params, task)
                 files = await self._stage.stage(job, execution, needed, room.inputs, _EngineOnly(reporter), leases)
@@ -113,7 +118,7 @@ class Runner:
 
         async def stage() -> list[StagedInput]:
             limit = limited("staging the inputs", phases.staging_seconds, "GADUS_STAGING_TIMEOUT")
-            async with limit, clock.measuring("staging"):
+            async with limit, account.measuring("staging"):
                 return await self._stage.stage(job, execution, task.input_sources, room.inputs, reporter, leases)
 
         try:
@@ -140,21 +145,6 @@ class Runner:
 class _Ready:
     program: Program
     inputs: Sequence[StagedInput]
-
-
-class _Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @asynccontextmanager
-    async def measuring(self, phase: str) -> AsyncIterator[None]:
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[phase] = time.monotonic() - start
 
 
 class _EngineOnly(Silent):

@@ -8,14 +8,15 @@ All inputs of an execution, staged at once: the first error cancels the rest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from gadus.contracts import Reporter, Source
+from gadus.contracts import Counting, Reporter, Source
 from gadus.core.job import Execution, Job, Pin
 from gadus.core.partition import InputParams
 from gadus.core.spec import InputSource
@@ -57,10 +58,21 @@ class Stage:
         self._numbers = count()
         self._pins: dict[tuple[str, str], asyncio.Future[Pin]] = {}
         """What each input of a job is, for its executions that run here at the same time."""
+        self._asked: set[str] = set()
 
     def start_over(self) -> None:
         """Know nothing of the executions there were. None may run."""
         self._pins.clear()
+        self._asked.clear()
+
+    def source_errors(self) -> Mapping[str, int]:
+        """What went wrong on the way to the sources, by cause, since this was asked last; of all executions here together."""
+        errors: Counter[str] = Counter()
+        for name in self._asked:
+            source, _ = self._find_source(name)
+            if isinstance(source, Counting):
+                errors.update(source.errors())
+        return errors
 
     async def stage(
         self,
@@ -90,6 +102,7 @@ class Stage:
     async def _one(
         self, job: Job, execution: Execution, one: InputSource, private: Path, reporter: Reporter, leases: ExitStack
     ) -> StagedInput:
+        self._asked.add(one.source.name)
         source, params_model = self._find_source(one.source.type)
         params = params_model.model_validate(one.source.params)
         share = Share(params, *job.part_of(execution))

@@ -11,7 +11,7 @@ from gadus.core.errors import GadusError, InputChanged, InputUnreadable, Storage
 
 from . import listing
 from .credentials import LOOKED_IN, Credentials
-from .patience import THROTTLED
+from .patience import THROTTLED, TRANSIENT
 from .refusal import Refusal, refusal_in
 from .requests import Answer
 
@@ -38,6 +38,9 @@ class Question:
 async def explain(bucket: Bucket, question: Question, answer: Answer) -> GadusError:
     """The error to raise for `answer`: it names the cause, and the hint what to do about it."""
     refusal = _read(answer)
+    if answer.status not in TRANSIENT:
+        # Those were counted when they came.
+        bucket.requests.troubles.note(answer.status)
     if not answer.body and question.key and answer.status < 500:
         # A HEAD is refused without a word; the same GET says why. One byte, so that nothing is downloaded.
         query = f"versionId={listing.quoted(question.version_id)}" if question.version_id else ""

@@ -136,6 +136,7 @@ class Part:
                 if self._offset > before:
                     self._tries.succeeded()
                 status, wish = (exc.status, exc.wish) if isinstance(exc, _Passing) else (0, "")
+                transfer.bucket.requests.troubles.note(status)
                 if status in THROTTLED:
                     transfer.pace.throttled()
                 pause = self._tries.seconds_until_next(status, wish)

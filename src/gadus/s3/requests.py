@@ -21,6 +21,7 @@ from .patience import TRANSIENT, Patience, Tries
 from .response import Response
 from .route import route
 from .signing import signed
+from .troubles import Troubles
 from .wire import Connection, Origin
 
 LARGEST_ANSWER_BYTES = 16 << 20
@@ -47,6 +48,7 @@ class Requests:
 
     def __init__(self, chain: Chain) -> None:
         self.patience = Patience()
+        self.troubles = Troubles()
         self._chain = chain
         self._trust: ssl.SSLContext | None = None
         self._lock = threading.Lock()
@@ -75,12 +77,14 @@ class Requests:
             try:
                 answer = await self.in_thread(partial(self._send_once, location, method, key, query, headers or {}, most_bytes))
             except StorageUnavailable:
+                self.troubles.note()
                 pause = tries.seconds_until_next()
                 if pause is None:
                     raise
             else:
                 if answer.status not in TRANSIENT:
                     return answer
+                self.troubles.note(answer.status)
                 pause = tries.seconds_until_next(answer.status, answer.headers.get("retry-after", ""))
                 if pause is None:
                     return answer

@@ -9,7 +9,7 @@ Objects in S3, or in anything that speaks like it: the type `s3`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 
 from gadus.config import Settings
@@ -81,6 +81,10 @@ class Source:
         """One GET for each object below the part size, parts in parallel above it, each of exactly the listed version."""
         with self._open(params) as bucket:
             await transfer(bucket, slots, self._lanes)
+
+    def errors(self) -> Mapping[str, int]:
+        """See `Counting`."""
+        return self._requests.troubles.taken()
 
     async def _digests(self, params: S3Params) -> Digests:
         name, _, key = params.checksum_manifest.removeprefix("s3://").partition("/")

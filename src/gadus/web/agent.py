@@ -6,14 +6,14 @@ import os
 import threading
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
+
+from gadus.config.documents import described
 
 from .answering import Rooms, answered, route
-from .configured import settings_document
 from .fleet import node_documents
 from .nodes import requester_document, version_document
 from .scoped import OPEN, ScopedRoute
-from .space import free_space
 from .wire import Document
 
 
@@ -25,10 +25,6 @@ class Agent:
 
     def routes(self, prefix: str) -> list[ScopedRoute]:
         return [
-            route("/livez", scope=OPEN, GET=self.lives),
-            route("/healthz", scope="agent", GET=self.healthy),
-            route(f"{prefix}/livez", scope=OPEN, GET=self.lives),
-            route(f"{prefix}/healthz", scope="agent", GET=self.healthy),
             route(f"{prefix}/agent/alive", scope=OPEN, GET=self.alive),
             route(f"{prefix}/agent/version", scope=OPEN, GET=self.version),
             route(f"{prefix}/agent/node", scope="agent", GET=self.own_node),
@@ -36,18 +32,6 @@ class Agent:
             route(f"{prefix}/agent/config", scope="agent", GET=self.config),
             route(f"{prefix}/agent/authconfig", scope=OPEN, GET=self.auth_config),
         ]
-
-    async def lives(self, request: Request) -> Response:
-        """Whether the process answers at all."""
-        del request
-        return PlainTextResponse("OK")
-
-    async def healthy(self, request: Request) -> Response:
-        """Whether the store can be read, and how much runs and waits. Raises StorageUnavailable."""
-        self._rooms.service.page(limit=1)
-        server = self._rooms.server
-        health = {"Status": "OK", "Running": server.follows, "Waiting": server.waiting, "FreeSpace": free_space()}
-        return answered(request, health)
 
     async def alive(self, request: Request) -> Response:
         return answered(request, {"Status": "OK"})
@@ -70,7 +54,7 @@ class Agent:
 
     async def config(self, request: Request) -> Response:
         """The settings of this server; what may be a secret is masked."""
-        return answered(request, {"config": settings_document(self._rooms.settings)})
+        return answered(request, {"config": described(self._rooms.settings)})
 
     async def auth_config(self, request: Request) -> Response:
         """Nobody signs in by way of another service."""

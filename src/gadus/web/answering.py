@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -24,6 +24,9 @@ from gadus.orchestrator.service import Service
 
 from .query import Query
 from .scoped import ScopedRoute, ScopedWebSocketRoute, caller_of
+
+if TYPE_CHECKING:
+    from gadus.watch.metrics import Metrics
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -73,13 +76,43 @@ class Driving(Protocol):
         ...
 
 
+class Ready(Protocol):
+    """Who knows whether jobs can be taken."""
+
+    async def trouble(self) -> str:
+        """What is in the way of new jobs; empty when nothing is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What a server tells of itself; `dropped` is how many lines of its log nobody took."""
+
+    metrics: Metrics
+    ready: Ready
+    dropped: Callable[[], int]
+
+
+class Present:
+    """How many are in the block now."""
+
+    number = 0
+
+    def __enter__(self) -> None:
+        self.number += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.number -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """
     The parts of a running server that routes speak to.
 
     `closing` is set when it is about to end. `gate` lets callers in, everybody when there is none. `hosts` are the names under
-    which it answers, beside its addresses. `began_at` is when it began, in Unix seconds.
+    which it answers, beside its addresses. `began_at` is when it began, in Unix seconds. `watching` is None where there is no
+    server, and nobody to look after it.
     """
 
     server: Driving
@@ -87,6 +120,8 @@ class Rooms:
     settings: Settings
     params_model: ParamsModel
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    watching: Watching | None = None
+    log_readers: Present = field(default_factory=Present)
     gate: Gate | None = None
     hosts: frozenset[str] = frozenset()
     began_at: float = field(default_factory=time.time)

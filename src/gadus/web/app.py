@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.errors import GadusError
 from gadus.core.ids import new_uuid
+from gadus.watch.context import request_id, traceparent, traceparent_in
 
 from .agent import Agent
 from .answering import SLASH, Rooms
@@ -26,6 +27,7 @@ from .guard import Guard
 from .jobs import Jobs
 from .legacy import Legacy
 from .logs import Logs
+from .metrics import Health
 from .parts import JobParts
 from .pins import Pins
 from .proving import Proving
@@ -52,6 +54,7 @@ def routes_of(rooms: Rooms) -> list[AnyScoped]:
     answering = (
         *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
         *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
+        Health(rooms),
     )
     routes = [route for one in answering for route in one.routes(PREFIX)]
     return routes
@@ -73,6 +76,8 @@ class _Outside:
         parts = scope["raw_path"].decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
         scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_uuid()
+        request_id.set(scope["gadus.request_id"])
+        traceparent.set(traceparent_in(headers.get("traceparent", "")))
 
         async def send_marked(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):

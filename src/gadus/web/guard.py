@@ -36,12 +36,19 @@ class Guard:
     somebody whom `gate` lets in, unless the route is open; and not too often.
     """
 
-    def __init__(self, app: ASGIApp, routes: Sequence[AnyScoped], gate: Gate | None, hosts: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: Sequence[AnyScoped],
+        gate: Gate | None,
+        hosts: Collection[str],
+        rates: Rates | None = None,
+    ) -> None:
         self._app = app
         self._gate = gate
         self._hosts = frozenset(host.lower() for host in hosts) | {"", "localhost"}
         self._open = [route.path_regex for route in routes if _is_open(route)]
-        self._rates = Rates()
+        self._rates = rates or Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request, or answer it with a refusal."""
@@ -53,11 +60,11 @@ class Guard:
             await refused(scope, receive, send)
         elif _streams(scope) and self._gate is not None:
             await self._while_granted(self._gate, scope, receive, send)
-        elif _streams(scope) or _LIVES.fullmatch(scope["path"]):
-            await self._app(scope, receive, send)
-        else:
+        elif _takes_room(scope):
             with self._rates.room():
                 await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _refused(self, scope: Scope) -> Response | None:
         request, headers = HTTPConnection(scope), Headers(scope=scope)
@@ -72,7 +79,7 @@ class Guard:
             await self._let_in(scope, headers)
         except GadusError as error:
             return refusal(request, error)
-        if self._rates.full and not _streams(scope):
+        if self._rates.full and _takes_room(scope):
             what = "the server answers as many requests as it can at once"
             return answer(request, 503, "ServiceUnavailable", what, "try again in a second", {"Retry-After": "1"})
         return None
@@ -147,6 +154,11 @@ def _streams(scope: Scope) -> bool:
     """Whether an answer goes on for as long as a job: it is no request that others wait for."""
     path: str = scope["path"]
     return scope["type"] == "websocket" or path.endswith("/logs")
+
+
+def _takes_room(scope: Scope) -> bool:
+    """Whether a request counts as one of those at once. Who asks whether a full server lives must learn that it does."""
+    return not (_streams(scope) or _LIVES.fullmatch(scope["path"]))
 
 
 def _is_open(route: AnyScoped) -> bool:

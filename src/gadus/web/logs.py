@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -59,6 +59,7 @@ class Logs:
         job = self._rooms.job_of(request)
         if not _parts(request, job, wanted) and not follow:
             raise NotFound(f"no executions found for job {job.id}", hint="wait for them with follow=true")
+        request.scope["gadus.follows"] = follow
 
         def chosen(known: Known) -> Sequence[Execution]:
             return _parts(request, known.job, wanted)
@@ -85,9 +86,10 @@ class Logs:
 
     async def _send_frames(self, socket: WebSocket) -> None:
         try:
-            async with aclosing(self._frames(socket)) as frames:
-                async for frame in frames:
-                    await socket.send_text(frame)
+            with self._rooms.log_readers:
+                async with aclosing(self._frames(socket)) as frames:
+                    async for frame in frames:
+                        await socket.send_text(frame)
             await socket.close()
         except WebSocketDisconnect:
             # Nobody reads it any more.
@@ -130,9 +132,10 @@ class Logs:
             await more.wait()
 
     async def _pieces(self, job: Job, following: Following) -> AsyncIterator[Piece]:
-        async with self._growth.of(job) as followed:
-            async for piece in pieces(followed, self._rooms.closing, following):
-                yield piece
+        with self._rooms.log_readers if following.grows else nullcontext():
+            async with self._growth.of(job) as followed:
+                async for piece in pieces(followed, self._rooms.closing, following):
+                    yield piece
 
 
 def _of_query(request: Request | WebSocket, job: Job, wanted: str) -> Sequence[Execution]:

@@ -20,6 +20,8 @@ OPEN = "open"
 """The scope of a route that needs none: it answers everybody."""
 CALLER = "gadus.caller"
 GATE = "gadus.gate"
+ROUTE = "gadus.route"
+"""The template that a request's path is of."""
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -32,6 +34,7 @@ class ScopedRoute(Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, if its caller may ask."""
+        scope[ROUTE] = self.path
         needed = self.scopes.get(scope["method"], OPEN)
         if await _refused(needed, scope, receive, send):
             return
@@ -47,6 +50,7 @@ class ScopedWebSocketRoute(WebSocketRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one WebSocket, if its caller may ask."""
+        scope[ROUTE] = self.path
         if await _refused(self.scopes["GET"], scope, receive, send):
             return
         await super().handle(scope, receive, send)

@@ -7,8 +7,7 @@ import click
 from gadus.cli.follow import ended_here
 from gadus.cli.interrupts import run_interruptible
 from gadus.cli.lazy import Command, settings_of
-from gadus.contracts import Reporter, Silent
-from gadus.core.job import Execution, Job
+from gadus.orchestrator.following import Unwatched
 from gadus.wiring import open_service
 
 
@@ -19,16 +18,5 @@ def drive(ctx: click.Context, /, job_id: str, *, as_json: bool) -> int:
     """Run the submitted job JOB_ID to its end, silently."""
     del as_json
     with open_service(settings_of(ctx)) as service:
-        job = run_interruptible(service.drive(job_id, _Nobody()))
+        job = run_interruptible(service.drive(job_id, Unwatched()))
     return ended_here(job).exit_code
-
-
-class _Nobody(Silent):
-    """A `Watcher` who looks away; what the program writes is kept in the results."""
-
-    def reporter(self, execution: Execution) -> Reporter:
-        del execution
-        return self
-
-    def changed(self, job: Job) -> None:
-        """Not watched."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
 
@@ -121,6 +121,12 @@ class Store(Protocol):
 
     def waiting(self) -> Iterator[Waiting]:
         """Every job that needs nothing but places, oldest first, as they all were at one moment. Never an attended one."""
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs there are of each type in each state. Cheap however many there are."""
+
+    def prove(self) -> None:
+        """Read and write a little, durably: whether the store is in order is known when this returns."""
 
     def changes(self, after: int, *, limit: int = 1000) -> tuple[Sequence[tuple[int, str, int]], int]:
         """

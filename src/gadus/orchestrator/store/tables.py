@@ -29,6 +29,7 @@ CREATE TABLE jobs (
     checksum {integer} NOT NULL
 ){strict};
 CREATE INDEX jobs_by_creation ON jobs (created_at, id, namespace, state);
+CREATE INDEX jobs_by_state ON jobs (state, type);
 CREATE INDEX jobs_by_name ON jobs (name, namespace, created_at);
 CREATE INDEX jobs_by_standing ON jobs (standing, created_at, id) WHERE standing <> 'over';
 CREATE TABLE parts (

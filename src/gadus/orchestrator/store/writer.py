@@ -7,9 +7,10 @@ Appends of many at once: one thread writes all that wait in one transaction, whi
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition, Thread
@@ -37,8 +38,12 @@ class _Waiting:
 class Writer:
     """Appends to `store` for all of this process, from event loops. At the end of its block all that waits is written."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, took: Callable[[float], None] = lambda _: None) -> None:
+        """`took` is told, in the thread that writes, of the seconds that each write takes."""
         self._store = store
+        self._took = took
+        self.kept_at = -math.inf
+        """When the store was last known to be in order; -inf when it is not known to be."""
         self._queue: deque[_Waiting] = deque()
         self._under_way: list[_Waiting] = []
         self._changed = Condition()
@@ -85,14 +90,20 @@ class Writer:
             raise StorageUnavailable(
                 "the job store is being closed", hint="try again when the server is back", retry_after_seconds=5
             )
-        oldest = self._under_way[0].since if self._under_way else self._queue[0].since if self._queue else None
-        behind = time.monotonic() - oldest if oldest is not None else 0.0
+        behind = self.behind_seconds
         if behind > LONGEST_WAIT_SECONDS or len(self._queue) >= LARGEST_QUEUE:
             raise StorageUnavailable(
                 f"the job store is {behind:.1f} s behind, with {len(self._queue)} changes to write",
                 hint="try again later; if this lasts, its disk is too slow or another process holds it",
                 retry_after_seconds=max(1.0, round(behind)),
             )
+
+    @property
+    def behind_seconds(self) -> float:
+        """How long what waits longest has waited to be written."""
+        for waiting in (*self._under_way[:1], *self._queue):
+            return time.monotonic() - waiting.since
+        return 0.0
 
     def _taken_back(self, waiting: _Waiting) -> bool:
         with self._changed:
@@ -125,16 +136,21 @@ class Writer:
             return self._under_way
 
     def _answers(self, changes: Sequence[Change]) -> Sequence[GadusError | None]:
+        started = time.monotonic()
         try:
-            return self._store.append_all(changes)
+            answers = self._store.append_all(changes)
         except (Bug, ValueError, TypeError, OverflowError) as error:
             if len(changes) == 1:
                 return [Bug(f"job {changes[0].after.id} cannot be written: {error}")]
             # One that cannot be written at all is no reason to refuse the others.
             return [answer for change in changes for answer in self._answers([change])]
         except GadusError as error:
+            self.kept_at = -math.inf
             # Each its own: an exception remembers who raised it.
             return [error, *(_same(error) for _ in changes[1:])]
+        self.kept_at = time.monotonic()
+        self._took(self.kept_at - started)
+        return answers
 
 
 def _same(error: GadusError) -> GadusError:

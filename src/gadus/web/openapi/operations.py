@@ -32,6 +32,7 @@ from .shapes import COUNT, SWITCH, TEXT, Schema, list_of, named, or_null, page_o
 
 JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
+_FIGURES = "text/plain; version=1.0.0; charset=utf-8"
 _LINES = "application/x-ndjson"
 _WARNINGS = or_null(list_of(TEXT))
 
@@ -144,6 +145,7 @@ _OLD = {
     "GET /version": _gives("The version of the server", named("BuildVersion")),
     "POST /version": _gives("The same, as 1.4 asks for it", record({"build_version_info": named("BuildVersion")})),
     "GET /livez": _gives("Whether the process answers", TEXT, media=_TEXT),
+    "GET /readyz": _gives("Whether jobs can be taken; 503 says why not", record({"Status": TEXT})),
     "GET /healthz": _gives("Whether the store can be read, and how much runs and waits", _HEALTH),
     "GET /id": Operation("The id of the server's own node", answers={200: {_TEXT: TEXT, JSON: TEXT}}),
     "GET /node_info": _gives("The server's own node", named("OwnNode")),
@@ -163,7 +165,8 @@ def operations(prefix: str) -> dict[str, Operation]:
     """Every operation by its method and path: ``GET /api/v1/orchestrator/jobs``."""
     below = _JOBS | {"POST /orchestrator/jobs": _JOBS["PUT /orchestrator/jobs"]} | _NODES | _AGENT | _OLD | _COMPUTE
     home = _gives("The version of the server", TEXT, media=_TEXT)
-    return {_below(prefix, name): one for name, one in below.items()} | _OLD | {"GET /": home}
+    figures = _gives("The figures of the server, as Prometheus reads them", TEXT, media=_FIGURES)
+    return {_below(prefix, name): one for name, one in below.items()} | _OLD | {"GET /": home, "GET /metrics": figures}
 
 
 def _below(prefix: str, name: str) -> str:
