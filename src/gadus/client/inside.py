@@ -16,8 +16,6 @@ from .transport import Answer
 
 _PIECES_WAITING = 16
 """A body is written no further than this ahead of its reader."""
-_BROKE = 500
-_BREAKS_SECONDS = 1.0
 
 
 class Inside:
@@ -35,13 +33,7 @@ class Inside:
         running = asyncio.ensure_future(self._app(_scope(method, target, headers, body), exchange.receive, exchange.send))
         running.add_done_callback(exchange.end)
         try:
-            answer = await exchange.answer()
-            if answer.status == _BROKE:
-                # What broke is known here, and told better than by the answer about it.
-                await asyncio.wait([running], timeout=_BREAKS_SECONDS)
-                if running.done():
-                    running.result()
-            yield answer
+            yield await exchange.answer()
         finally:
             exchange.gone.set()
             running.cancel()
@@ -90,7 +82,7 @@ class _Exchange:
     async def _read(self) -> AsyncIterator[bytes]:
         while (piece := await self._next()) is not None:
             yield piece
-        # What broke while the body was written is not hidden by a body that ends too early.
+        # What broke is told better than by a body that ends too early, or by an answer about it.
         if self._failure is not None:
             cause = self._failure.__cause__
             raise cause if isinstance(cause, GadusError) else self._failure
