@@ -126,13 +126,13 @@ class Known:
 
 
 class _File:
-    """One file for many readers."""
+    """One file for many readers; `mark` is another one whenever a look found more in it."""
 
     def __init__(self, places: tuple[Path, ...]) -> None:
         self.users = 0
         self._places = places
         self._first: RingReader | None = None
-        self._mark: tuple[int, ...] = ()
+        self.mark: tuple[int, ...] = ()
 
     def reader(self) -> RingReader | None:
         """A reader at the beginning of the file; None as long as there is no file."""
@@ -144,8 +144,8 @@ class _File:
         """Whether there is more to read than at the look before."""
         if self._first is None:
             return any(path.exists() for path in self._places)
-        before, self._mark = self._mark, self._first.mark()
-        return self._mark != before
+        before, self.mark = self.mark, self._first.mark()
+        return self.mark != before
 
     def close(self) -> None:
         if self._first is not None:

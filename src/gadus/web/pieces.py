@@ -89,6 +89,7 @@ class _Reading:
         self._open = ExitStack()
         self._files = {stream: self._open.enter_context(followed.file(one, stream)) for stream in Stream}
         self._readers: dict[Stream, RingReader] = {}
+        self._read_to: dict[Stream, tuple[int, ...]] = {}
         if last_lines is not None:
             for stream in Stream:
                 if reader := self._reader(stream):
@@ -135,9 +136,15 @@ class _Reading:
         if whole:
             # It may have been written long ago: the disk takes its time.
             return await finished(reader.read, _BLOCK_BYTES)
-        # Others have their turn, too.
-        await asyncio.sleep(0)
-        return reader.read(_BLOCK_BYTES)
+        mark = self._files[stream].mark
+        if self._read_to.get(stream) == mark:
+            return b""
+        if data := reader.read(_BLOCK_BYTES):
+            # Others have their turn, too.
+            await asyncio.sleep(0)
+        else:
+            self._read_to[stream] = mark
+        return data
 
     def _reader(self, stream: Stream) -> RingReader | None:
         if stream not in self._readers and (reader := self._files[stream].reader()):
