@@ -60,7 +60,11 @@ def test_a_route_answers_those_with_its_scope_and_nobody_else(guarded: Guarded, 
 def test_only_what_tells_nothing_of_jobs_and_machines_is_open() -> None:
     gone = "/requester/"
     names = {route.path.removeprefix("/api/v1") for route in ROUTES if OPEN in route.scopes.values() and gone not in route.path}
-    lives, signs_in, itself = {"/livez", "/agent/alive"}, {"/auth", "/auth/{method}", "/agent/authconfig"}, {"/openapi.json"}
+    lives, signs_in, itself = (
+        {"/livez", "/readyz", "/agent/alive"},
+        {"/auth", "/auth/{method}", "/agent/authconfig"},
+        {"/openapi.json"},
+    )
     assert names == lives | signs_in | itself | {"/", "/version", "/agent/version"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from gadus.access.caller import ALL, SCOPES, Caller
 from gadus.access.file import AccessFile
 from gadus.access.gate import Gate
 from gadus.access.granting import add_key, add_user, create_token, remove_key, remove_user, set_password
-from gadus.access.grants import Register
+from gadus.access.grants import Key, Register
 from gadus.access.passwords import hash_of
 from gadus.core.errors import Busy, Unauthorized
 from gadus.web.rates import Rates
@@ -64,6 +65,15 @@ def test_a_question_is_never_about_more_than_the_caller_reaches(here: frozenset[
 @pytest.fixture
 def file(tmp_path: Path) -> AccessFile:
     return AccessFile.of(tmp_path)
+
+
+def test_of_grants_that_are_made_at_the_same_time_none_is_lost(file: AccessFile) -> None:
+    names = [f"token-{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as several:
+        made = list(several.map(lambda name: create_token(AccessFile(file.path), name, ["*"], ["*"], None)[1].digest, names))
+    assert {token.digest for token in file.read().tokens} == set(made)
+    assert len({token.name for token in file.read().tokens}) == len(names)
+    assert [path.name for path in file.path.parent.iterdir()] == ["access.json"]
 
 
 def test_a_session_holds_for_a_day_and_as_long_as_its_key_is_let_in(file: AccessFile) -> None:
@@ -186,7 +196,5 @@ def test_there_is_room_for_so_many_requests_at_once() -> None:
     assert not rates.full
 
 
-def _key(name: str, key_id: str):
-    from gadus.access.grants import Key  # noqa: PLC0415
-
+def _key(name: str, key_id: str) -> Key:
     return Key(name=name, scopes=("*",), namespaces=("*",), created=0.0, id=key_id)

@@ -57,6 +57,7 @@ def test_a_client_that_knows_the_certificate_is_answered_over_tls(secure: tuple[
         assert (version, answer.split()[1]) == ("TLSv1.3", b"200")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
 def test_tls_1_2_is_the_oldest_that_is_spoken_and_strangers_are_noticed(secure: tuple[Running, str]) -> None:
     server, _ = secure
     old = trusting(server)

@@ -1,65 +1,88 @@
-"""What is known of a job afterwards, and how it is asked for."""
+"""What is known of a job afterwards where no server runs it, and how it is asked for."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 from command import PROBE, Cli
 
+from gadus.testing.seaweedfs import S3Server
+
 WASM = ("wasm", "run")
 
 
-@pytest.fixture
-def finished(s3_cli: Cli, bucket) -> str:
-    """The id of a job that read one object, wrote to both streams, left a result and ended with 5."""
-    bucket.put("a.txt", b"x" * 2048)
-    words = ["-i", f"s3://{bucket.name}/a.txt:/in", "-o", "out:/out", "--name", "the-first", "-l", "team=data"]
-    assert s3_cli(*WASM, *words, str(PROBE), "write", "/out/x", "text").code == 0
-    assert s3_cli(*WASM, "--name", "speaks", str(PROBE), "print", "one\ntwo\nthree", "to stderr").code == 0
-    return s3_cli("job", "list", "--labels", "team=data", "--json").document[0]["ID"]
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator[Cli]:
+    """Commands over a data directory whose jobs have ended; no test changes it."""
+    home = tmp_path_factory.mktemp("kept")
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("GADUS_", "AWS_"))}
+    environment |= {"HOME": str(home), "GADUS_DATA_DIR": str(home / "data"), "TERM": "xterm", "COLUMNS": "150"}
+    cli = Cli(home / "data", home, environment | s3.environment())
+    with closing(s3.client()) as client:
+        client.create_bucket(Bucket="kept-jobs")
+        for number in range(30):
+            client.put_object(Bucket="kept-jobs", Key=f"logs/{number:02}", Body=b"x" * number)
+        client.put_object(Bucket="kept-jobs", Key="a.txt", Body=b"x" * 2048)
+        one, many = ["-i", "s3://kept-jobs/a.txt:/in"], ["-i", "s3://kept-jobs/logs/*:/many"]
+        words = [*one, "-o", "out:/out", "--name", "the-first", "-l", "team=data"]
+        assert cli(*WASM, *words, str(PROBE), "write", "/out/x", "text").code == 0
+        assert cli(*WASM, *one, *many, "--name", "speaks", str(PROBE), "print", "one\ntwo\nthree", "to stderr").code == 0
+        pair = ["--count", "2", "--name", "pair", "-o", "out:/out"]
+        assert cli(*WASM, *pair, str(PROBE), "write", "/out/x", "a").code == 0
+        yield cli
+        client.delete_bucket(Bucket="kept-jobs")
 
 
-def test_list_shows_the_newest_first_in_every_form(s3_cli: Cli, finished):
-    short = finished[:10]
-    header, newest, oldest = s3_cli("job", "list").out.decode().splitlines()
+@pytest.fixture(scope="module")
+def first(kept: Cli) -> str:
+    """The id of the job that read one object, and left a result."""
+    return kept("job", "list", "--labels", "team=data", "--json").document[0]["ID"]
+
+
+def test_list_shows_the_newest_first_in_every_form(kept: Cli, first):
+    short = first[:10]
+    header, *_, oldest = kept("job", "list").out.decode().splitlines()
     assert header.split() == ["CREATED", "ID", "JOB", "TYPE", "STATE"]
-    assert oldest.split()[1:] == [short, "wasm", "batch", "completed"]
-    assert re.fullmatch(r"\d\d:\d\d:\d\d", newest.split()[0])
-    assert (
-        s3_cli("job", "list", "--order-reversed", "--hide-header", "--wide", "--limit", "1").out.split()[2].decode() == finished
-    )
-    rows = list(csv.reader(io.StringIO(s3_cli("job", "list", "--output", "csv").out.decode())))
+    assert oldest.split()[1:] == [short, "wasm", "batch", "Completed"]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", oldest.split()[0])
+    assert kept("job", "list", "--order-reversed", "--hide-header", "--wide", "--limit", "1").out.split()[2].decode() == first
+    rows = list(csv.reader(io.StringIO(kept("job", "list", "--output", "csv").out.decode())))
     assert rows[0] == ["created", "id", "job", "type", "state"]
-    assert rows[2][1] == finished
-    assert yaml.safe_load(s3_cli("job", "list", "--output", "yaml").out)[1]["ID"] == finished
-    assert s3_cli("job", "list", "--labels", "team=other", "--json").document == []
+    assert rows[3][1] == first
+    assert yaml.safe_load(kept("job", "list", "--output", "yaml").out)[2]["ID"] == first
+    assert kept("job", "list", "--labels", "team=other", "--json").document == []
 
 
-def test_job_is_found_by_short_id_and_by_name(s3_cli: Cli, finished):
-    for text in (finished, finished[:10], "the-first"):
-        assert s3_cli("job", "describe", "--json", text).document["Job"]["ID"] == finished
-    ambiguous = s3_cli("job", "describe", "j-")
+def test_job_is_found_by_short_id_and_by_name(kept: Cli, first):
+    for text in (first, first[:10], "the-first"):
+        assert kept("job", "describe", "--json", text).document["Job"]["ID"] == first
+    ambiguous = kept("job", "describe", "j-")
     assert ambiguous.code == 2
-    assert finished in ambiguous.err
+    assert first in ambiguous.err
 
 
-def test_describe_tells_inputs_phases_and_history(s3_cli: Cli, finished):
-    shown = s3_cli("job", "describe", finished).out.decode()
+def test_describe_tells_inputs_phases_and_history(kept: Cli, first):
+    shown = kept("job", "describe", first).out.decode()
     assert re.search(r"^ID +=", shown, re.MULTILINE)
     assert re.search(r"^/in +1 +2\.0 KiB +2\.0 KiB +size", shown, re.MULTILINE)
     assert re.search(r"^/in +1 +2\.0 KiB +[0-9a-f]{12} +s3://", shown, re.MULTILINE)
     assert re.search(r"^ +2\.0 KiB  a\.txt$", shown, re.MULTILINE)
-    assert "COMPLETED" not in shown
     assert re.search(r"^Completed = 1$", shown, re.MULTILINE)
-    assert re.search(r"submitted.*placed.*phase entered.*pinned +pin: /in is 1 object, 2\.0 KiB.*ended", shown, re.DOTALL)
-    assert f"gadus job get {finished[:10]}" in shown
+    sections = "Summary", "Job History", "Inputs", "Fetched", "Executions", r"Execution e-[0-9a-f]{8} History"
+    assert re.search(r"\n.*\n".join(f"^{section}$" for section in sections), shown, re.DOTALL | re.MULTILINE)
+    assert re.search(r"Pending +Submission.*/in is 1 objects?, 2\.0 KiB.*Accepted job.*exit code 0", shown, re.DOTALL)
+    assert re.search(r"^e-[0-9a-f]{8} .* Completed +Stopped +1 +0 +0 .*\d+s ago +\d+s ago", shown, re.MULTILINE)
+    assert f"gadus job get {first[:10]}" in shown
     assert "\x1b" not in shown
 
 
@@ -77,51 +100,47 @@ def test_describe_shows_inputs_while_the_job_still_runs(s3_cli: Cli, bucket):
     assert process.wait(20) == 130
 
 
-@pytest.mark.parametrize("flags", [("--json",), ("--json", "--pretty"), ("--output", "json")])
-def test_describe_gives_every_object_as_one_document(s3_cli: Cli, bucket, flags):
-    etags = {f"logs/{number:02}": bucket.put(f"logs/{number:02}", b"x" * number) for number in range(30)}
-    bucket.put("one", b"1")
-    inputs = ["-i", f"s3://{bucket.name}/logs/*:/in", "-i", f"s3://{bucket.name}/one:/two"]
-    assert s3_cli(*WASM, "--name", "two", *inputs, str(PROBE), "return").code == 0
-    logs, one = sorted(s3_cli("job", "describe", *flags, "two").document["Manifests"], key=lambda manifest: manifest["Target"])
-    assert {item["key"]: item["etag"] for item in logs["Items"]} == etags
-    assert (logs["Objects"], logs["Bytes"], logs["ItemsLeftOut"], logs["Exact"]) == (30, 435, 0, True)
-    assert logs["Items"][7] == {"key": "logs/07", "path": "07", "bytes": 7, "etag": etags["logs/07"]}
-    assert [item["path"] for item in one["Items"]] == ["one"]
+@pytest.mark.parametrize("flags", [("--json",), ("--output", "json", "--pretty")])
+def test_describe_gives_every_object_as_one_document(kept: Cli, flags):
+    manifests = kept("job", "describe", *flags, "speaks").document["Manifests"]
+    one, many = sorted(manifests, key=lambda manifest: manifest["Target"])
+    assert [item["key"] for item in many["Items"]] == [f"logs/{number:02}" for number in range(30)]
+    assert (many["Objects"], many["Bytes"], many["ItemsLeftOut"], many["Exact"]) == (30, 435, 0, True)
+    etag = many["Items"][7].pop("etag")
+    assert many["Items"][7] == {"key": "logs/07", "path": "07", "bytes": 7}
+    assert re.fullmatch(r'"[0-9a-f]{32}"', etag)
+    assert [item["path"] for item in one["Items"]] == ["a.txt"]
 
 
-def test_describe_as_yaml_gives_the_first_objects_and_says_so(s3_cli: Cli, bucket):
-    for number in range(30):
-        bucket.put(f"logs/{number:02}", b"")
-    assert s3_cli(*WASM, "--name", "many", "-i", f"s3://{bucket.name}/logs/*:/in", str(PROBE), "return").code == 0
-    (manifest,) = yaml.safe_load(s3_cli("job", "describe", "--output", "yaml", "many").out)["Manifests"]
-    assert [item["key"] for item in manifest["Items"]] == [f"logs/{number:02}" for number in range(20)]
-    assert manifest["ItemsLeftOut"] == 10
+def test_describe_as_yaml_gives_the_first_objects_and_says_so(kept: Cli):
+    manifests = yaml.safe_load(kept("job", "describe", "--output", "yaml", "speaks").out)["Manifests"]
+    (many,) = [manifest for manifest in manifests if manifest["Target"] == "/many"]
+    assert [item["key"] for item in many["Items"]] == [f"logs/{number:02}" for number in range(20)]
+    assert many["ItemsLeftOut"] == 10
 
 
-def test_describe_without_the_manifest_gives_what_is_still_known(s3_cli: Cli, finished):
+def test_describe_without_the_manifest_gives_what_is_still_known(s3_cli: Cli, bucket):
+    bucket.put("a.txt", b"a")
+    assert s3_cli(*WASM, "--name", "one", "-i", f"s3://{bucket.name}/a.txt:/in", str(PROBE), "return").code == 0
     (manifest,) = (path for path in (s3_cli.data_dir / "manifests").glob("??/*") if b"a.txt" in path.read_bytes())
     manifest.unlink()
-    (told,) = s3_cli("job", "describe", "--json", finished).document["Manifests"]
+    (told,) = s3_cli("job", "describe", "--json", "one").document["Manifests"]
     assert (told["Digest"], [item["key"] for item in told["Items"]], told["ItemsLeftOut"]) == (manifest.name, ["a.txt"], 0)
 
 
-def test_described_job_can_be_run_again(s3_cli: Cli, finished):
-    document = s3_cli("job", "describe", "--output", "yaml", "speaks").out
-    assert set(yaml.safe_load(document)) == {"Job", "Executions", "History", "Manifests"}
-    again = s3_cli("job", "run", "--no-template", stdin=document)
+def test_described_job_can_be_run_again(kept: Cli, cli: Cli):
+    described = kept("job", "describe", "--output", "yaml", "speaks").out
+    cli.environment |= {name: text for name, text in kept.environment.items() if name.startswith("AWS_")}
+    again = cli("job", "run", "--no-template", stdin=described)
     assert (again.code, again.out) == (0, b"one\ntwo\nthree")
 
 
-def test_logs_give_each_stream_to_its_own(s3_cli: Cli, finished):
-    done = s3_cli("job", "logs", "speaks")
-    assert (done.out, done.err) == (b"one\ntwo\nthree", "to stderr")
-    assert s3_cli("job", "logs", "--tail", "2", "speaks").out == b"two\nthree"
-    assert s3_cli("job", "logs", "--tail", "0", "speaks").out == b""
-    assert s3_cli("job", "logs", "--tail", "99", "speaks").out == b"one\ntwo\nthree"
-    assert s3_cli("job", "logs", "--json", "speaks").document["executions"][0]["stdout"] == "one\ntwo\nthree"
-    wrong = s3_cli("job", "logs", "-e", "e-none", "speaks")
-    assert (wrong.code, "unable to find execution e-none" in wrong.err) == (2, True)
+def test_job_runs_again_as_its_next_version_without_a_server(cli: Cli):
+    assert cli(*WASM, "--name", "again", str(PROBE), "print", "said", "").code == 0
+    assert cli("job", "rerun", "again").code == 0
+    assert cli("job", "logs", "--follow", "again").out == b"said"
+    rows = cli("job", "versions", "--hide-header", "again").out.decode().splitlines()
+    assert [row.split()[1] for row in rows] == ["1", "2"]
 
 
 def test_logs_of_a_running_job_are_followed_until_its_end(cli: Cli, eventually):
@@ -137,43 +156,38 @@ def test_logs_of_a_running_job_are_followed_until_its_end(cli: Cli, eventually):
     assert follower.returncode == 0
 
 
-def test_get_copies_the_results_and_overwrites_nothing(s3_cli: Cli, finished):
-    done = s3_cli("job", "get", "the-first")
-    into = s3_cli.directory / f"job-{finished[:10]}"
-    assert done.out.decode().strip() == into.name
+def test_get_overwrites_nothing(kept: Cli, first, tmp_path: Path):
+    into = tmp_path / "results"
+    assert kept("job", "get", "--output-dir", str(into), first).code == 0
     assert sorted(path.name for path in into.iterdir()) == ["exitCode", "out", "receipt", "receipt.json", "stderr", "stdout"]
-    assert (into / "out" / "x").read_text() == "text"
-    assert (into / "exitCode").read_text() == "0"
     (into / "out" / "x").write_text("mine")
-    again = s3_cli("job", "get", finished)
+    again = kept("job", "get", "--output-dir", str(into), first)
     assert (again.code, "exists already" in again.err) == (2, True)
     assert (into / "out" / "x").read_text() == "mine"
 
 
-def test_get_merges_executions_or_keeps_them_apart(cli: Cli):
-    assert cli(*WASM, "--count", "2", "--name", "pair", str(PROBE), "print", "a", "").code == 0
-    assert cli("job", "get", "--output-dir", "merged", "pair").code == 0
-    assert (cli.directory / "merged" / "stdout").read_text() == "aa"
-    assert cli("job", "get", "--raw", "--output-dir", "apart", "pair").code == 0
-    assert [path.read_text() for path in cli.directory.glob("apart/e-*/stdout")] == ["a", "a"]
-
-
-def test_get_refuses_to_merge_the_same_file_twice(cli: Cli):
-    assert cli(*WASM, "--count", "2", "--name", "pair", "-o", "out:/out", str(PROBE), "write", "/out/x", "a").code == 0
-    done = cli("job", "get", "--output-dir", "merged", "pair")
+def test_get_keeps_executions_apart_that_have_the_same_files(kept: Cli, tmp_path: Path):
+    merged, apart = tmp_path / "merged", tmp_path / "apart"
+    done = kept("job", "get", "--output-dir", str(merged), "pair")
     assert (done.code, "cannot merge results as output already exists: x" in done.err) == (2, True)
-    assert list(cli.directory.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    assert kept("job", "get", "--output-dir", str(merged), "pair/exitCode").code == 0
+    assert (merged / "exitCode").read_text() == "00"
+    assert kept("job", "get", "--raw", "--output-dir", str(apart), "pair").code == 0
+    assert [path.read_text() for path in apart.glob("e-*/out/x")] == ["a", "a"]
 
 
-def test_get_does_not_follow_links_or_hang_on_pipes(cli: Cli, docker_image):
-    script = "ln -s /etc/passwd /out/link; busybox mkfifo /out/pipe; echo y > /out/file"
+def test_get_follows_no_links_and_does_not_hang_on_pipes(cli: Cli, docker_image):
+    script = "cd /out; ln -s /etc/passwd away; ln -s file near; busybox mkfifo pipe; echo y > file; ln file same"
     assert cli("docker", "run", "--name", "odd", "-o", "out:/out", docker_image, "--", "sh", "-c", script).code == 0
     done = cli("job", "get", "--output-dir", "odd", "odd")
     assert done.code == 0
-    assert "pipe is neither a file, a directory nor a link" in done.err
+    for name in ("pipe", "away"):
+        assert f"out/{name} is neither a file, a directory nor a link within the results" in done.err
     out = Path(cli.directory, "odd", "out")
-    assert str((out / "link").readlink()) == "/etc/passwd"
-    assert sorted(path.name for path in out.iterdir()) == ["file", "link"]
+    assert str((out / "near").readlink()) == "file"
+    assert sorted(path.name for path in out.iterdir()) == ["file", "near", "same"]
+    assert (out / "same").read_text() == "y\n"
 
 
 def test_names_cannot_steer_the_terminal(cli: Cli):
@@ -195,8 +209,8 @@ def test_validate_says_ok_or_every_reason(cli: Cli):
     assert cli("job", "validate", "good.yaml").out == b"OK\n"
 
 
-def test_closed_pipe_ends_a_listing_quietly(s3_cli: Cli, finished):
-    process = s3_cli.start("job", "describe", finished)
+def test_closed_pipe_ends_a_listing_quietly(kept: Cli, first):
+    process = kept.start("job", "describe", first)
     process.stdout.close()
     assert process.wait(20) == -13
     assert process.stderr.read() == b""

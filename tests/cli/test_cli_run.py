@@ -138,7 +138,7 @@ def test_no_wait_leaves_a_process_that_runs_the_job(cli: Cli, eventually):
         done = cli(*WASM, form, str(PROBE), "print", "later", "")
         assert done.code == 0
         job_id = done.out.decode().strip()
-        eventually(lambda job_id=job_id: b'"completed"' in cli("job", "describe", "--json", job_id).out)
+        eventually(lambda job_id=job_id: b'"Completed"' in cli("job", "describe", "--json", job_id).out)
         assert cli("job", "logs", job_id).out == b"later"
 
 
@@ -190,7 +190,7 @@ def test_closed_standard_output_ends_quietly_as_a_broken_pipe_does(cli: Cli):
     assert process.returncode == -13
     assert err == b""
     assert cli.left_behind == []
-    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "stopped"
+    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "Stopped"
 
 
 def test_closed_streams_do_not_lead_output_into_other_files(cli: Cli):
@@ -200,7 +200,7 @@ def test_closed_streams_do_not_lead_output_into_other_files(cli: Cli):
     # Kept as its result and nowhere else.
     holding = [path.name for path in cli.data_dir.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
     assert sorted({name for name in holding if not name.startswith("gadus.db")}) == ["stdout"]
-    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "completed"
+    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "Completed"
 
 
 def test_container_gets_its_flags_and_its_exit_code_is_ours(cli: Cli, docker_image):

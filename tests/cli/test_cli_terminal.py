@@ -126,4 +126,4 @@ def _leaves(cli: Cli, process, number: int) -> None:
     assert process.returncode == 128 + number
     assert process.stderr.read().decode().endswith("Stopped.\n")
     assert cli.left_behind == []
-    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "stopped"
+    assert cli("job", "list", "--json").document[0]["State"]["StateType"] == "Stopped"

@@ -101,7 +101,7 @@ def test_requests_are_counted_by_the_template_of_their_route_whatever_clients_se
     found = {
         ("method=GET", f"route={JOBS}/{{job}}", "status=404"): 30,
         ("method=GET", "route=none", "status=404"): 30,
-        ("method=other", "route=none", "status=405"): 30,
+        ("method=other", "route=/livez", "status=405"): 30,
     }
 
     def counted() -> dict[tuple[str, ...], float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gadus.web.archive import _packed
+from gadus.web.archive import _any, _file, _packed
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def results(tmp_path: Path) -> Path:
 
 
 async def test_archive_has_plain_files_with_their_directories_first(results: Path):
-    content = b"".join([piece async for piece in _packed(results)])
+    content = b"".join([piece async for piece in _packed(results, "w|gz", _file)])
     with tarfile.open(fileobj=BytesIO(content), mode="r:gz") as archive:
         assert archive.getnames() == ["out", "out/deep", "out/deep/file", "stdout"]
         assert [oct(member.mode) for member in archive] == ["0o755", "0o755", "0o644", "0o644"]
@@ -36,8 +36,20 @@ async def test_archive_has_plain_files_with_their_directories_first(results: Pat
         assert kept.read() == (results / "out" / "deep" / "file").read_bytes()
 
 
+async def test_archive_for_those_who_refuse_by_name_has_what_is_no_file_too(results: Path):
+    os.link(results / "stdout", results / "twice")
+    (results / "twice").chmod(0o755)
+    content = b"".join([piece async for piece in _packed(results, "w|", _any)])
+    with tarfile.open(fileobj=BytesIO(content), mode="r:") as archive:
+        kinds = {member.name: member.type for member in archive}
+        modes = {member.name: oct(member.mode) for member in archive}
+    assert (kinds["out/link"], kinds["out/pipe"]) == (tarfile.SYMTYPE, tarfile.FIFOTYPE)
+    # A file under two names is a file under each.
+    assert (kinds["stdout"], kinds["twice"], modes["twice"]) == (tarfile.REGTYPE, tarfile.REGTYPE, "0o755")
+
+
 async def test_reader_that_goes_away_ends_the_packing(results: Path):
     before = set(Path("/proc/self/fd").iterdir())
-    async with aclosing(_packed(results)) as pieces:
+    async with aclosing(_packed(results, "w|gz", _file)) as pieces:
         assert await anext(pieces)
     assert set(Path("/proc/self/fd").iterdir()) <= before

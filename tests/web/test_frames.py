@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gadus.contracts import Stream
 from gadus.web.frames import Frames, Lines, Replayed
 from gadus.web.pieces import Piece
@@ -24,6 +27,12 @@ def test_character_in_two_halves_is_one_character():
 
 def test_bytes_that_are_no_text_are_replaced():
     assert lines_of(Frames(), piece(b"a\xff"), piece(b"\xc3"), piece(b"", last=True)) == ["a\ufffd", "\ufffd"]
+
+
+@given(st.lists(st.binary(max_size=20)))
+def test_exact_frames_lose_nothing_of_any_bytes(written: list[bytes]):
+    sent = lines_of(Frames(exact=True), *map(piece, written), piece(b"", last=True))
+    assert "".join(sent).encode("utf-8", "surrogateescape") == b"".join(written)
 
 
 def test_replayed_lines_are_ended_each():

@@ -101,6 +101,16 @@ def test_ops_job_that_no_node_matches_fails_at_once(server: Running):
     assert job(server, job_id)["State"] == {"StateType": "Failed", "Message": "no matching nodes to run job"}
 
 
+def test_many_that_no_node_could_run_are_told_of_once(server: Running):
+    nowhere = {"Constraints": [{"Key": "nowhere", "Operator": "=", "Values": ["yes"]}]}
+    waits = server.submit(wasm_job("return", Count=50, **nowhere, task={"Timeouts": {"QueueTimeout": 60}}))
+    eventually(lambda: "Message" in job(server, waits)["State"])
+    # Whatever else is to be told comes before the end.
+    stopped(server, waits)
+    topics = [item["Event"]["Topic"] for item in server.get(f"/jobs/{waits}/history")["Items"]]
+    assert topics == ["Submission", "Queueing", "Scheduling"]
+
+
 def test_service_is_kept_at_its_count(server: Running):
     job_id = server.submit(wasm_job("return", Type="service", Count=2))
     eventually(lambda: len(executions(server, job_id)) >= 5)

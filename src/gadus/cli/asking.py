@@ -10,11 +10,11 @@ from typing import TypeVar
 import click
 
 from gadus.client import Api
-from gadus.client.opening import local_api
+from gadus.client.opening import local_api, remote_api
 
 from .apart import start_apart
 from .interrupts import run_interruptible
-from .lazy import settings_of
+from .lazy import client_of, settings_of
 
 Result = TypeVar("Result")
 
@@ -31,5 +31,8 @@ def asking(ctx: click.Context, work: Callable[[Api], Awaitable[Result]]) -> Resu
 
 def api_of(ctx: click.Context) -> AbstractAsyncContextManager[Api]:
     """The API that this command speaks to."""
+    asked = client_of(ctx)
+    if asked.endpoint:
+        return remote_api(asked)
     settings = settings_of(ctx)
     return local_api(settings, partial(start_apart, settings))

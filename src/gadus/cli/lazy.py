@@ -6,13 +6,16 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
-from gadus.config import ClientSettings, Said, Settings, client_settings, client_words, settings_from
+from gadus.config import ClientSettings, Said, Settings, client_settings, client_words, is_setting, settings_from
 
 from . import everywhere
+from .names import named
 
 _YES = {"true", "t", "1", "yes"}
 _NO = {"false", "f", "0", "no"}
@@ -35,9 +38,13 @@ class Leaf:
 class LazyGroup(click.Group):
     """A group of leaves and of further lazy groups; an unknown name is answered with the nearest known one."""
 
-    def __init__(self, *, leaves: Mapping[str, Leaf] | None = None, **attributes: Any) -> None:
+    def __init__(
+        self, *, leaves: Mapping[str, Leaf] | None = None, moved: Mapping[str, str] | None = None, **attributes: Any
+    ) -> None:
+        """`moved` are commands of old, and where they are now."""
         super().__init__(**attributes)
         self.leaves = dict(leaves or {})
+        self.moved = dict(moved or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self.leaves, *super().list_commands(ctx)]
@@ -47,7 +54,7 @@ class LazyGroup(click.Group):
         return leaf.load() if leaf else super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-") and not ctx.resilient_parsing:
             self._refuse(ctx, args[0])
         return super().resolve_command(ctx, args)
 
@@ -57,6 +64,13 @@ class LazyGroup(click.Group):
         rows += [(name, leaf.summary) for name, leaf in self.leaves.items() if not leaf.hidden]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # The leaves are offered without being loaded.
+        rows = [(name, leaf.summary) for name, leaf in self.leaves.items() if not leaf.hidden]
+        rows += [(name, group.get_short_help_str()) for name, group in self.commands.items()]
+        found = [CompletionItem(name, help=text) for name, text in rows if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def paths(self) -> list[str]:
         """Every visible command below this group, in words: "job list"."""
@@ -71,6 +85,8 @@ class LazyGroup(click.Group):
         near = difflib.get_close_matches(wrong, [*last_words, *self.commands], n=1, cutoff=0.5)
         here = ctx.command_path
         message = f"there is no command {wrong!r} in `{here}`"
+        if wrong in self.moved:
+            raise UsageMistake(message, hint=f"it is now `{here} {self.moved[wrong]}`", ctx=ctx)
         if near:
             raise UsageMistake(message, hint=f"did you mean `{here} {last_words.get(near[0], near[0])}`?", ctx=ctx)
         raise UsageMistake(message, hint=f"`{here} --help` lists the commands", ctx=ctx)
@@ -89,6 +105,9 @@ class Command(click.Command):
 
     def __init__(self, *positional: Any, **attributes: Any) -> None:
         super().__init__(*positional, **attributes)
+        for one in self.params:
+            if isinstance(one, click.Argument) and type(one.type) is click.types.StringParamType:
+                one.type = named(one.name or "")
         taken = {name for one in self.params for name in (*one.opts, *one.secondary_opts)}
         self.params += [
             *everywhere.options(all_shown=False, taken=taken),
@@ -96,7 +115,18 @@ class Command(click.Command):
         ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, self._without_switch_values(ctx, args))
+        return super().parse_args(ctx, self._without_switch_values(ctx, self._without_settings(args)))
+
+    def _without_settings(self, args: Sequence[str]) -> list[str]:
+        """`args` with ``-c`` as ``--config`` where the command has another ``-c`` and the value can only be a setting."""
+        if not any("-c" in one.opts and "--config" not in one.opts for one in self.params):
+            return list(args)
+        end = args.index("--") if "--" in args else len(args)
+        plain = list(args)
+        for number, (flag, value) in enumerate(pairwise(args[:end])):
+            if flag == "-c" and is_setting(value):
+                plain[number] = "--config"
+        return plain
 
     def _without_switch_values(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
         """`args` with ``--wait=false`` as ``--no-wait`` and the like: click itself knows no values for switches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,10 +22,41 @@ _JOB = {
     "validate": Leaf("job_run:validate", "Check a job file and run nothing."),
     "list": Leaf("job_list:list_jobs", "List the newest jobs."),
     "describe": Leaf("job_describe:describe", "Show all that is known of a job."),
+    "executions": Leaf("job_executions:executions", "List a job's executions."),
+    "history": Leaf("job_history:history", "List what happened to a job."),
+    "versions": Leaf("job_versions:versions", "List the versions of a job."),
     "logs": Leaf("job_logs:logs", "Print what a job's program wrote."),
     "get": Leaf("job_get:get", "Copy a job's results to here."),
     "stop": Leaf("job_stop:stop", "Stop a job."),
+    "rerun": Leaf("job_rerun:rerun", "Run a job once more."),
     "drive": Leaf("job_drive:drive", "Run a submitted job to its end, silently.", hidden=True),
+}
+
+_MOVED = {
+    "cancel": "job stop",
+    "create": "job run",
+    "describe": "job describe",
+    "get": "job get",
+    "id": "agent node",
+    "list": "job list",
+    "logs": "job logs",
+    "validate": "job validate",
+}
+"""Commands of Bacalhau before 1.4."""
+
+_NODE = {
+    "list": Leaf("node_list:list_nodes", "List the nodes that jobs run on."),
+    "describe": Leaf("node_describe:describe_node", "Show all that is known of a node."),
+    "approve": Leaf("node_admit:approve", "Let jobs run on a node."),
+    "reject": Leaf("node_admit:reject", "Let no jobs run on a node."),
+    "delete": Leaf("node_admit:delete", "Forget a node."),
+}
+
+_AGENT = {
+    "alive": Leaf("agent:alive", "Ask whether the server answers."),
+    "node": Leaf("agent:node", "Show the node of the process that answers."),
+    "version": Leaf("agent:version", "Show the version of the process that answers."),
+    "config": Leaf("agent:config", "Show the settings of the process that answers."),
 }
 
 _CACHE = {
@@ -93,9 +125,11 @@ def _tree() -> LazyGroup:
         context_settings=names,
         leaves={
             "serve": Leaf("serve:serve", "Run jobs for others: a server with Bacalhau's REST API."),
+            "completion": Leaf("completion:completion", "Print what makes a shell complete the words of commands."),
             "devstack": Leaf("devstack:devstack", "A server and an S3 server with sample data, to try things out."),
-            "version": Leaf("version:version", "Print the version."),
+            "version": Leaf("version:version", "Print the versions of this program and of the server."),
         },
+        moved=_MOVED,
         params=[
             *everywhere.options(all_shown=True),
             click.Option(
@@ -109,11 +143,16 @@ def _tree() -> LazyGroup:
         ],
     )
     docker = {"run": Leaf("docker:run", "Run a container image over data.")}
-    wasm = {"run": Leaf("wasm:run", "Run a WebAssembly module over data.")}
+    wasm = {
+        "run": Leaf("wasm:run", "Run a WebAssembly module over data."),
+        "validate": Leaf("wasm_validate:validate", "Check that a WebAssembly module can be started."),
+    }
     root.add_command(LazyGroup(name="docker", help="Run container images.", leaves=docker))
     root.add_command(LazyGroup(name="wasm", help="Run WebAssembly modules.", leaves=wasm))
     root.add_command(PlanGroup())
     root.add_command(LazyGroup(name="job", help="Run job files; list, show, stop jobs; fetch results.", leaves=_JOB))
+    root.add_command(LazyGroup(name="node", help="List, show and admit the nodes that jobs run on.", leaves=_NODE))
+    root.add_command(LazyGroup(name="agent", help="Ask the server about itself.", leaves=_AGENT))
     root.add_command(LazyGroup(name="cache", help="List, check and remove inputs kept on this machine.", leaves=_CACHE))
     auth = LazyGroup(name="auth", help="Who may use a server: tokens, users, keys of clients.", leaves=_AUTH)
     auth.add_command(LazyGroup(name="token", help="API tokens.", leaves=_TOKEN))
@@ -134,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     130 after Ctrl-C, 143 after SIGTERM.
     """
     _open_missing_streams()
+    _write_all_of_it()
     sys.excepthook = end_of_unforeseen
     sys.exit(_exit_code_of(list(sys.argv[1:] if arguments is None else arguments)))
 
@@ -149,9 +189,21 @@ def _open_missing_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, mode))
 
 
+def _write_all_of_it() -> None:
+    """Put a buffer before streams that have none (python -u): without it, what a short write leaves over is lost."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            buffer = io.BufferedWriter(stream.buffer)
+            text = io.TextIOWrapper(buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True)
+            setattr(sys, name, text)
+
+
 def _exit_code_of(words: list[str]) -> int:
     root = _tree()
     try:
+        # Ends the process when a shell asks for the words that may follow.
+        root._main_shell_completion({}, "gadus")  # noqa: SLF001 - what root.main() would do
         # Not root.main(): that ends by itself on a closed pipe, with another exit code than a pipe deserves.
         with root.make_context("gadus", words) as ctx:
             answer = root.invoke(ctx)

@@ -41,7 +41,7 @@ class _Listing:
     SECONDS_BETWEEN = 2.0
 
     def __init__(self) -> None:
-        self._next = time.monotonic() + self.FIRST_SECONDS
+        self._next: float | None = None
         self._objects = 0
         self._size_bytes = 0
 
@@ -49,6 +49,8 @@ class _Listing:
         self._objects += objects
         self._size_bytes += size_bytes
         now = time.monotonic()
-        if now >= self._next:
+        if self._next is None:
+            self._next = now + self.FIRST_SECONDS
+        elif now >= self._next:
             self._next = now + self.SECONDS_BETWEEN
             say(f"Listing: {count_of(self._objects, 'object')}, {format_bytes(self._size_bytes)} so far")

@@ -17,8 +17,9 @@ LARGEST_BYTES = 1 << 30
 """An answer in one piece that is larger is not read."""
 _LARGEST_REFUSAL_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 16 << 20
+_NOT_OURS = "is it the address of a Gadus server?"
 # Bacalhau's servers, and ours, word some answers by the version of the client: we read those of the newest.
-_VERSION = {"X-Bacalhau-Git-Version": "v1.9.0"}
+_VERSION = "v1.9.0"
 
 Value = str | int | bool | Iterable[str]
 
@@ -35,22 +36,27 @@ class Api:
         return self._transport.server
 
     async def ask(
-        self, method: str, path: str, *, query: Mapping[str, Value] | None = None, body: Document | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Value] | None = None,
+        body: Document | None = None,
+        as_version: str = _VERSION,
     ) -> Document:
         """
-        The document that a route answers with; `path` is below the prefix.
+        The document that a route answers with; `path` is below the prefix. `as_version`: as a client of this version of
+        Bacalhau asks, or of none if it is empty.
 
         Raises the error that the answer tells: NotFound, Conflict, InvalidSpec, Unauthorized, Forbidden, Busy, Unavailable.
         """
         data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        async with self._sent(method, path, query, "application/json", data) as answer:
+        async with self._sent(method, path, query, "application/json", data, as_version) as answer:
             text = await _whole(answer, LARGEST_BYTES)
         try:
             document = json.loads(text)
         except ValueError as exc:
-            raise Unavailable(
-                f"the answer to {method} {path} is not JSON", hint="is this the address of a Gadus server?"
-            ) from exc
+            raise Unavailable(f"the answer to {method} {path} is not JSON", hint=_NOT_OURS) from exc
         return document if isinstance(document, dict) else {"Value": document}
 
     @asynccontextmanager
@@ -69,9 +75,17 @@ class Api:
 
     @asynccontextmanager
     async def _sent(
-        self, method: str, path: str, query: Mapping[str, Value] | None, accept: str, body: bytes
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Value] | None,
+        accept: str,
+        body: bytes,
+        as_version: str = _VERSION,
     ) -> AsyncIterator[Answer]:
-        headers = {"Accept": accept, **_VERSION} | ({"Content-Type": "application/json"} if body else {})
+        headers = {"Accept": accept} | ({"Content-Type": "application/json"} if body else {})
+        if as_version:
+            headers["X-Bacalhau-Git-Version"] = as_version
         async with self._transport.send(method, PREFIX + path + _encoded(query or {}), headers, body) as answer:
             if answer.status != 200:
                 raise refused(answer.status, answer.headers, await _whole(answer, _LARGEST_REFUSAL_BYTES), self.server)
@@ -110,8 +124,15 @@ async def _documents(body: AsyncIterator[bytes]) -> AsyncIterator[Document]:
         *lines, rest = (rest + piece).split(b"\n")
         if len(rest) > _LONGEST_LINE_BYTES:
             raise Unavailable("the server sends a line without an end")
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
+        for line in filter(bytes.strip, lines):
+            yield _line(line)
     if rest.strip():
-        yield json.loads(rest)
+        yield _line(rest)
+
+
+def _line(text: bytes) -> Document:
+    try:
+        document = json.loads(text)
+    except ValueError as exc:
+        raise Unavailable("the server sends a line that is not JSON", hint=_NOT_OURS) from exc
+    return document if isinstance(document, dict) else {"Value": document}

@@ -10,10 +10,14 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp
 
+from gadus.core.errors import GadusError
+
 from .transport import Answer
 
 _PIECES_WAITING = 16
 """A body is written no further than this ahead of its reader."""
+_BROKE = 500
+_BREAKS_SECONDS = 1.0
 
 
 class Inside:
@@ -31,10 +35,13 @@ class Inside:
         running = asyncio.ensure_future(self._app(_scope(method, target, headers, body), exchange.receive, exchange.send))
         running.add_done_callback(exchange.end)
         try:
-            yield await exchange.answer()
-            # What broke while the body was written is not hidden by a body that ends too early.
-            if running.done():
-                running.result()
+            answer = await exchange.answer()
+            if answer.status == _BROKE:
+                # What broke is known here, and told better than by the answer about it.
+                await asyncio.wait([running], timeout=_BREAKS_SECONDS)
+                if running.done():
+                    running.result()
+            yield answer
         finally:
             exchange.gone.set()
             running.cancel()
@@ -47,6 +54,7 @@ class _Exchange:
         self._head: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_PIECES_WAITING)
         self._ended = asyncio.Event()
+        self._failure: BaseException | None = None
         self.gone = asyncio.Event()
 
     async def receive(self) -> dict[str, Any]:
@@ -68,8 +76,11 @@ class _Exchange:
     def end(self, running: asyncio.Future[None]) -> None:
         """The application returned, or broke."""
         self._ended.set()
-        if not self._head.done() and not running.cancelled():
-            self._head.set_exception(running.exception() or RuntimeError("the application gave no answer"))
+        if running.cancelled():
+            return
+        self._failure = running.exception()
+        if not self._head.done():
+            self._head.set_exception(self._failure or RuntimeError("the application gave no answer"))
 
     async def answer(self) -> Answer:
         head = await self._head
@@ -79,6 +90,10 @@ class _Exchange:
     async def _read(self) -> AsyncIterator[bytes]:
         while (piece := await self._next()) is not None:
             yield piece
+        # What broke while the body was written is not hidden by a body that ends too early.
+        if self._failure is not None:
+            cause = self._failure.__cause__
+            raise cause if isinstance(cause, GadusError) else self._failure
 
     async def _next(self) -> bytes | None:
         taking, ending = asyncio.ensure_future(self._pieces.get()), asyncio.ensure_future(self._ended.wait())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from gadus.config import Settings
+from gadus.config import ClientSettings, Settings
 
 from .api import Api
 
@@ -27,13 +28,24 @@ async def local_api(settings: Settings, begin: Callable[[str], None]) -> AsyncIt
 
 
 @asynccontextmanager
-async def remote_api(
-    url: str, *, authorization: str = "", cacert: str = "", insecure: bool = False, silent_seconds: float = 30.0
-) -> AsyncIterator[Api]:
-    """The routes of the server at `url`, see `Remote`."""
+async def remote_api(asked: ClientSettings) -> AsyncIterator[Api]:
+    """The routes of a server, see `Remote`."""
     from .remote import Remote  # noqa: PLC0415 - as above
 
     async with Remote(
-        url, authorization=authorization, cacert=cacert, insecure=insecure, silent_seconds=silent_seconds
+        asked.endpoint,
+        origin=asked.origin,
+        authorization=_authorization(asked),
+        cacert=asked.cacert,
+        insecure=asked.insecure,
+        silent_seconds=asked.timeout_seconds,
     ) as transport:
         yield Api(transport)
+
+
+def _authorization(asked: ClientSettings) -> str:
+    if asked.token:
+        return f"Bearer {asked.token}"
+    if asked.user:
+        return "Basic " + b64encode(f"{asked.user}:{asked.password}".encode()).decode()
+    return ""

@@ -7,7 +7,7 @@ from .profiles import Profile, Profiles
 from .reading import settings_from
 from .said import Said
 from .settings import Phases, Policy, Settings, Watch
-from .sources import client_words
+from .sources import client_words, is_setting
 
 __all__ = [
     "ClientSettings",
@@ -20,5 +20,6 @@ __all__ = [
     "Watch",
     "client_settings",
     "client_words",
+    "is_setting",
     "settings_from",
 ]

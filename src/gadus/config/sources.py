@@ -112,6 +112,15 @@ def split(config: Sequence[str]) -> tuple[list[tuple[str, str]], list[Path]]:
     return pairs, paths
 
 
+def is_setting(word: str) -> bool:
+    """Whether `word` can only be meant as one of ``--config``: a known name with its value, or a file of settings."""
+    pairs, paths = split([word])
+    if pairs:
+        name = pairs[0][0].lower()
+        return name in BY_NAME or name in OF_CLIENTS or name in ("api.host", "api.port")
+    return paths[0].suffix in (".yaml", ".yml", ".json") and paths[0].is_file()
+
+
 def client_words(config: Sequence[str]) -> dict[str, str]:
     """What ``--config Name=value`` says to a client, by the names of `gadus.config.client.FLAGS`."""
     names: dict[str, str] = {"api.host": "host", "api.port": "port", **OF_CLIENTS}

@@ -128,6 +128,10 @@ class Engine:
         """The interpreter and wasmtime of the program's process are there before it is."""
         open_nursery()
 
+    async def check(self, module: Path, entry_point: str) -> None:
+        """Raises ProgramUnusable when the program in the file `module` cannot be started at `entry_point`."""
+        check_entry_point(await self._modules.module("the module", module, lambda _work: None), entry_point)
+
     async def examine(self, program: Program) -> Examined:
         """Which modules are compiled already, and whether these fit together."""
         found: dict[str, Module] = {}

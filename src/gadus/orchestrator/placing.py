@@ -65,6 +65,7 @@ class Placing:
         self._room = Room()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._withdrawn: set[str] = set()
+        self._to_be_told: set[str] = set()
         self._refusals = Refusals()
         self._kicked = asyncio.Event()
 
@@ -234,9 +235,17 @@ class Placing:
         return bool(reasons_against(node, entry.needs))
 
     def _tell_unplaceable(self, entry: Entry, nodes: Sequence[Node]) -> None:
+        # A job is told once of all that it waits for: of a hundred thousand executions each would wait for its turn.
+        if entry.job_id not in self._to_be_told:
+            self._to_be_told.add(entry.job_id)
+            message = shortage(nodes, self._room.free(nodes), entry.needs, 1)
+            self._aside(f"{entry.execution_id} is told", self._told(entry.job_id, message))
+
+    async def _told(self, job_id: str, message: str) -> None:
         assert self._jobs is not None
-        message = shortage(nodes, self._room.free(nodes), entry.needs, 1)
-        self._aside(f"{entry.execution_id} is told", self._jobs.unplaceable(entry.job_id, message))
+        # What begins to wait from now on may be news to the job.
+        self._to_be_told.discard(job_id)
+        await self._jobs.unplaceable(job_id, message)
 
     def _aside(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = self._background.start(work)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -17,10 +18,14 @@ from gadus.core.job import Execution, Job, State
 from gadus.threads import finished
 
 from .answering import Rooms, route
+from .query import Query
 from .scoped import ScopedRoute, gate_of
 from .wire import Document
 
 _PIECE_BYTES = 1 << 18
+_TAR = "application/x-tar"
+_Mode = Literal["w|", "w|gz"]
+_Chosen = Callable[[tarfile.TarInfo], tarfile.TarInfo | None]
 _NAME = "results_of_execution"
 # As for everything that a program wrote: a browser may save it, never show it as a page of this server.
 _HEADERS = {"Content-Security-Policy": "sandbox"}
@@ -54,24 +59,27 @@ class Archives:
         """
         stdout, stderr, exitCode, the receipt and the result paths of one execution, as a gzipped tar archive.
 
-        Directories and regular files only: links and devices that a program left are left out.
+        Directories and regular files only: links and devices that a program left are left out, unless ``everything`` asks for
+        them by name. Not gzipped for those who accept a tar. Of an execution that failed, what its program wrote until then.
         """
         archive = request.path_params["archive"]
         job = self._rooms.job_of(request)
         found = next((one for one in job.executions if f"{one.id}.tar.gz" == archive), None)
-        if found is None or found.state is not State.COMPLETED:
+        if found is None or not found.state.final:
             raise NotFound(f"no results {archive} of job {job.id}", hint="the route …/results has those there are")
         directory = self._rooms.service.results(job, found)
         if not directory.is_dir():
             raise NotFound(f"the results of execution {found.id} are not on this machine any more", hint="run the job again")
-        named = {"Content-Disposition": f'attachment; filename="{archive}"'}
-        return StreamingResponse(_packed(directory), media_type="application/gzip", headers=_HEADERS | named)
+        plain = request.headers.get("accept") == _TAR
+        pieces = _packed(directory, "w|" if plain else "w|gz", _any if Query(request).switch("everything") else _file)
+        named = {"Content-Disposition": f'attachment; filename="{archive.removesuffix(".gz") if plain else archive}"'}
+        return StreamingResponse(pieces, media_type=_TAR if plain else "application/gzip", headers=_HEADERS | named)
 
 
-async def _packed(directory: Path) -> AsyncIterator[bytes]:
+async def _packed(directory: Path, mode: _Mode, chosen: _Chosen) -> AsyncIterator[bytes]:
     """A pipe between the thread that packs and the connection: packing waits for a slow reader, and ends when it is gone."""
     reads, writes = os.pipe()
-    packing = asyncio.ensure_future(finished(_pack, directory, writes))
+    packing = asyncio.ensure_future(finished(_pack, directory, mode, chosen, writes))
     try:
         while piece := await finished(os.read, reads, _PIECE_BYTES):
             yield piece
@@ -80,17 +88,25 @@ async def _packed(directory: Path) -> AsyncIterator[bytes]:
         await packing
 
 
-def _pack(directory: Path, into: int) -> None:
+def _pack(directory: Path, mode: _Mode, chosen: _Chosen, into: int) -> None:
     # A closed pipe: nobody fetches it any longer.
-    with suppress(BrokenPipeError), os.fdopen(into, "wb") as pipe, tarfile.open(fileobj=pipe, mode="w|gz") as archive:
+    with suppress(BrokenPipeError), os.fdopen(into, "wb") as pipe, tarfile.open(fileobj=pipe, mode=mode) as archive:
+
+        def filtered(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+            # A file of two names is a file under each: the second one as a link to the first is for no client.
+            archive.inodes.clear()  # type: ignore[attr-defined] # not in the stubs
+            return chosen(member)
+
         for path in sorted(directory.iterdir()):
-            archive.add(path, arcname=path.name, filter=_plain)
+            archive.add(path, arcname=path.name, filter=filtered)
 
 
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if not (member.isdir() or member.isreg()):
-        return None
-    member.mode = 0o755 if member.isdir() else 0o644
+def _file(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return _any(member) if member.isdir() or member.isreg() else None
+
+
+def _any(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

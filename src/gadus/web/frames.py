@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gadus.contracts import Stream
 from gadus.core.errors import GadusError
@@ -40,8 +40,11 @@ class Lines:
 class Frames:
     """Frames of what a program writes just now: as it is found, in parts of lines or several at once."""
 
-    def __init__(self, *, named: bool = False) -> None:
+    def __init__(self, *, named: bool = False, exact: bool = False) -> None:
+        """`exact`: what is no UTF-8 is not replaced, but written as surrogates, byte by byte as in PEP 383."""
         self._named = named
+        self._on_error = "surrogateescape" if exact else "replace"
+        self._encode: Callable[[object], str] = json.dumps if exact else _encode
         self._decoders: dict[tuple[str, Stream], codecs.IncrementalDecoder] = {}
 
     def of(self, piece: Piece) -> Iterator[str]:
@@ -51,14 +54,14 @@ class Frames:
 
     def _decoded(self, piece: Piece) -> str:
         # A character may be written in two halves.
-        decoder = self._decoders.setdefault((piece.execution, piece.stream), _decoder("replace"))
+        decoder = self._decoders.setdefault((piece.execution, piece.stream), _decoder(self._on_error))
         return decoder.decode(piece.data, final=piece.last)
 
     def _frame(self, piece: Piece, text: str) -> str:
         value: dict[str, object] = {"Type": _TYPES[piece.stream], "Line": text}
         if self._named:
-            value["ExecutionID"] = piece.execution
-        return _encode({"value": value}) + "\n"
+            value |= {"ExecutionID": piece.execution, "PartitionIndex": piece.index}
+        return self._encode({"value": value}) + "\n"
 
 
 class Replayed(Frames):

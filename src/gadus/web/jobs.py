@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gadus.core.errors import InvalidSpec, NotFound
 from gadus.core.ids import new_uuid
-from gadus.core.job import Job
+from gadus.core.job import Job, Renewed, Submitted
 from gadus.core.jobfile.decode import ParamsModel, decode_document
 from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
@@ -137,12 +137,13 @@ class Jobs:
         return answered(request, answer)
 
     async def versions(self, request: Request) -> Response:
-        """The job as it was asked for each time, oldest first; the state is that of the latest."""
+        """The job as it was asked for each time, and when, oldest first; the state is that of the latest."""
         job = self._rooms.job_of(request)
         editions = self._rooms.server.editions(job)
+        came = [event.at for event in self._rooms.service.events(job) if isinstance(event, Submitted | Renewed)]
         items = [
-            job_document(job.model_copy(update={"spec": _named(spec, job), "edition": number}))
-            for number, spec in editions.items()
+            job_document(job.model_copy(update={"spec": _named(spec, job), "edition": number, "modified_at": at}))
+            for (number, spec), at in zip(editions.items(), came, strict=False)
         ]
         return listed(request, items)
 

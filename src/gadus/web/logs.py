@@ -49,7 +49,9 @@ class Logs:
         Standard output and standard error of the newest execution of each part, or of the one that ``execution_id`` names.
 
         With ``follow`` it goes on until the job has ended. Lines of different streams do not mix, unless they are very long.
-        As frames, a JSON document a line, to those who ask for ``format=ndjson`` or accept only that.
+        With ``tail`` only what is written from now on, and with ``lines=20`` only the last 20 lines there are of each stream.
+        As frames, a JSON document a line, to those who ask for ``format=ndjson`` or accept only that; with ``exact`` nothing
+        of the bytes is lost in them.
         """
         query = Query(request)
         wanted, follow = query.text("execution_id"), query.switch("follow")
@@ -65,8 +67,8 @@ class Logs:
         if swagger(request):
             read = self._pieces(job, Following(chosen, _has_ended, grows=False))
             return answered(request, (await _beginning(read)).decode("utf-8", "replace"))
-        read = self._pieces(job, Following(chosen, _has_ended, grows=follow, from_now=query.switch("tail")))
-        text = _as_frames(read) if framed else _as_lines(read)
+        read = self._pieces(job, Following(chosen, _has_ended, grows=follow, last_lines=_last_lines(query)))
+        text = _as_frames(read, exact=query.switch("exact")) if framed else _as_lines(read)
         return StreamingResponse(text, media_type=_NDJSON if framed else "text/plain; charset=utf-8", headers=_HEADERS)
 
     async def stream(self, socket: WebSocket) -> None:
@@ -109,7 +111,7 @@ class Logs:
                     lambda known: [known.executions[one.id]],
                     is_over,
                     grows=follow,
-                    from_now=query.switch("tail") and not one.state.final,
+                    last_lines=0 if query.switch("tail") and not one.state.final else None,
                 )
                 async for piece in pieces(followed, self._rooms.closing, following):
                     for frame in frames.of(piece):
@@ -153,6 +155,13 @@ def _latest(executions: Sequence[Execution]) -> Execution | None:
     return max(well or executions, key=lambda one: (one.modified_at, one.created_at), default=None)
 
 
+def _last_lines(query: Query) -> int | None:
+    """How many of the lines that there are now are wanted; None for all."""
+    if query.switch("tail"):
+        return 0
+    return query.number("lines") if "lines" in query else None
+
+
 def _has_ended(known: Known) -> bool:
     return known.job.state.final and not known.job.live
 
@@ -171,8 +180,8 @@ async def _as_lines(read: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
             yield text
 
 
-async def _as_frames(read: AsyncIterator[Piece]) -> AsyncIterator[str]:
-    frames = Frames(named=True)
+async def _as_frames(read: AsyncIterator[Piece], *, exact: bool) -> AsyncIterator[str]:
+    frames = Frames(named=True, exact=exact)
     try:
         async for piece in read:
             for frame in frames.of(piece):

@@ -22,12 +22,13 @@ _TURN_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some bytes of one stream; none when it is the `last` one and everything was given."""
+    """Some bytes of one stream of the execution with this `index`; none when it is the `last` one and all was given."""
 
     execution: str
     stream: Stream
     data: bytes
     last: bool = False
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +37,20 @@ class Following:
     Whom to follow, and until when.
 
     `chosen` are some executions of the job, and `over` whether no further one will come. Unless `grows`, what there is now is
-    enough; with `from_now`, it is left out.
+    enough; of that, only the `last_lines` of each stream are wanted, if they are not None.
     """
 
     chosen: Callable[[Known], Collection[Execution]]
     over: Callable[[Known], bool]
     grows: bool
-    from_now: bool = False
+    last_lines: int | None = None
 
 
 async def pieces(followed: Followed, closing: asyncio.Event, following: Following) -> AsyncIterator[Piece]:
     """Every piece that `following` asks for. Raises GadusError when the job can be looked at no longer."""
     begun: dict[str, _Reading] = {}
     read: set[str] = set()
+    last_lines = following.last_lines
     with ExitStack() as open_files:
         while True:
             # Taken before reading: what is written meanwhile sets it.
@@ -62,7 +64,7 @@ async def pieces(followed: Followed, closing: asyncio.Event, following: Followin
                 if one.id in read:
                     continue
                 if one.id not in begun:
-                    begun[one.id] = open_files.enter_context(_Reading(followed, one, from_now=following.from_now))
+                    begun[one.id] = open_files.enter_context(_Reading(followed, one, last_lines))
                 last = ends or one.state.final
                 async for piece in begun[one.id].new(last=last, whole=one.state.final):
                     yield piece
@@ -71,6 +73,8 @@ async def pieces(followed: Followed, closing: asyncio.Event, following: Followin
                     read.add(one.id)
             if ends:
                 return
+            # What begins later is new from its first line.
+            last_lines = None
             if not any(reading.behind for reading in begun.values()):
                 await more.wait()
 
@@ -78,17 +82,17 @@ async def pieces(followed: Followed, closing: asyncio.Event, following: Followin
 class _Reading:
     """Both streams of one execution, each read on from where it was; `behind` when not all that is there was read."""
 
-    def __init__(self, followed: Followed, one: Execution, *, from_now: bool) -> None:
+    def __init__(self, followed: Followed, one: Execution, last_lines: int | None) -> None:
         self.behind = False
-        self._id = one.id
+        self._id, self._index = one.id, one.index
         self._kept_bytes = followed.kept_bytes
         self._open = ExitStack()
         self._files = {stream: self._open.enter_context(followed.file(one, stream)) for stream in Stream}
         self._readers: dict[Stream, RingReader] = {}
-        if from_now:
+        if last_lines is not None:
             for stream in Stream:
                 if reader := self._reader(stream):
-                    reader.skip_to_last_lines(0)
+                    reader.skip_to_last_lines(last_lines)
 
     def __enter__(self) -> Self:
         return self
@@ -116,13 +120,13 @@ class _Reading:
                     data = await self._block(stream, whole=whole)
                     if data:
                         given[stream] += len(data)
-                        yield Piece(self._id, stream, data)
+                        yield Piece(self._id, stream, data, index=self._index)
                     if not data or (given[stream] >= most_bytes and not whole):
                         streams.remove(stream)
                         self.behind |= bool(data)
             if last:
                 for stream in given:
-                    yield Piece(self._id, stream, b"", last=True)
+                    yield Piece(self._id, stream, b"", last=True, index=self._index)
 
     async def _block(self, stream: Stream, *, whole: bool) -> bytes:
         reader = self._reader(stream)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gadus.cli.lazy import Command, settings_of
+from gadus.cli.place import say_if_elsewhere
 from gadus.cli.show.tables import write_document, write_table
 from gadus.cli.show.text import clock_time, shortened
 from gadus.core.units import format_bytes
@@ -20,6 +21,7 @@ _LOCATION_SHOWN = 60
 @click.pass_context
 def list_cache(ctx: click.Context, /, *, wide: bool, as_json: bool) -> None:
     """List the inputs that are kept on this machine, last used first. Times are UTC."""
+    say_if_elsewhere(ctx)
     settings = settings_of(ctx)
     cache = Cache(settings.cache_dir, limit_bytes=settings.cache_limit_bytes)
     trees = cache.list()

@@ -6,6 +6,7 @@ import click
 
 from gadus.cli.flags.values import Parsed
 from gadus.cli.lazy import Command, UsageMistake, settings_of
+from gadus.cli.place import say_if_elsewhere
 from gadus.cli.show.tables import write_document
 from gadus.cli.show.text import count_of
 from gadus.core.units import format_bytes, parse_bytes
@@ -22,6 +23,7 @@ def prune_cache(ctx: click.Context, /, *, everything: bool, to_bytes: int | None
 
     Without a flag: down to the limit, with what belongs to no input any more.
     """
+    say_if_elsewhere(ctx)
     if everything and to_bytes is not None:
         raise UsageMistake("--all and --to say different things", hint="use one of them", ctx=ctx)
     settings = settings_of(ctx)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gadus.cli.lazy import Command, settings_of
+from gadus.cli.place import say_if_elsewhere
 from gadus.cli.show.tables import write_document
 from gadus.cli.show.text import count_of, printable
 from gadus.core.units import format_bytes
@@ -20,6 +21,7 @@ def verify_cache(ctx: click.Context, /, *, thorough: bool, as_json: bool) -> int
 
     A damaged one is removed, so that the next job fetches again what is damaged of it. Exit code 1 if there was any.
     """
+    say_if_elsewhere(ctx)
     settings = settings_of(ctx)
     cache = Cache(settings.cache_dir, limit_bytes=settings.cache_limit_bytes)
     checked = []

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from gadus.cli.flags.assemble import job_spec
-from gadus.cli.flags.options import ENVIRONMENT, manner, with_job_flags, with_run_flags
-from gadus.cli.follow import run_job
-from gadus.cli.lazy import Command, settings_of
+from gadus.cli.flags.options import ENVIRONMENT, IPFS, manner, with_job_flags, with_run_flags
+from gadus.cli.lazy import Command
+from gadus.cli.run import run_job
 from gadus.core.spec import SpecConfig
 
 _EPILOG = """\b
@@ -47,7 +47,7 @@ def run(
         params["EnvironmentVariables"] = environment
     if workdir:
         params["WorkingDirectory"] = workdir
-    return run_job(job_spec(SpecConfig(type="docker", params=params), flags), how, settings_of(ctx))
+    return run_job(ctx, job_spec(SpecConfig(type="docker", params=params), flags), how)
 
 
-run.params.insert(2, ENVIRONMENT)
+run.params[2:2] = [ENVIRONMENT, IPFS]

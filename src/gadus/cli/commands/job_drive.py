@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from gadus.cli.follow import ended_here
 from gadus.cli.interrupts import run_interruptible
 from gadus.cli.lazy import Command, settings_of
-from gadus.cli.show.ending import exit_code_of
 from gadus.orchestrator.following import Unwatched
 from gadus.wiring import open_service
 
@@ -19,4 +19,4 @@ def drive(ctx: click.Context, /, job_id: str, *, as_json: bool) -> int:
     del as_json
     with open_service(settings_of(ctx)) as service:
         job = run_interruptible(service.drive(job_id, Unwatched()))
-    return exit_code_of(job)
+    return ended_here(job).exit_code

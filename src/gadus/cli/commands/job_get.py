@@ -2,136 +2,165 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import stat
+import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from gadus.cli.lazy import Command, settings_of
-from gadus.cli.show.ending import answers, as_line
+from gadus.cli.asking import asking
+from gadus.cli.flags.values import Parsed
+from gadus.cli.flags.which import which_of, with_version
+from gadus.cli.lazy import Command
 from gadus.cli.show.failures import say, say_labelled
+from gadus.cli.show.tables import write_document
 from gadus.cli.show.text import printable, short_id
-from gadus.core.errors import Conflict, DiskFull, InputUnreadable, NotFound
-from gadus.core.job import Execution, Job
-from gadus.orchestrator.service import Service
-from gadus.wiring import open_service
+from gadus.client import Api, Document
+from gadus.client.api import in_path
+from gadus.client.merging import Merged
+from gadus.client.results import Result, Results
+from gadus.client.unpacking import kept, unpacked
+from gadus.config.values import duration
+from gadus.core.errors import Conflict, DiskFull, InputUnreadable, NotFound, Unavailable
+from gadus.core.units import format_seconds
 
-_APPENDED = ("stdout", "stderr", "exitCode")
-_RECEIPT = "receipt.json"
+_DURATION = Parsed("DURATION", duration, "5m0s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is wanted of which job, and where."""
+
+    job: str
+    query: dict[str, str | int | bool]
+    output_dir: str
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Got:
+    job: Document
+    into: Path
+    executions: int
+    left_out: Sequence[str]
 
 
 @click.command(cls=Command)
 @click.argument("job")
 @click.option("--output-dir", default="", metavar="DIR", help="A new directory.  [default: ./job-<short id>]")
 @click.option("--raw", is_flag=True, help="One directory for each execution instead of one for all.")
-@click.option("--download-timeout-secs", hidden=True, default=None)
+@click.option("--download-timeout-secs", "seconds", type=_DURATION, default=None, help="Give up after so long: 300, 5m0s.")
+@click.option("--ipfs-connect", hidden=True, default="")
+@with_version
 @click.pass_context
 def get(
-    ctx: click.Context, /, job: str, output_dir: str, *, raw: bool, download_timeout_secs: str | None, as_json: bool
+    ctx: click.Context, /, job: str, output_dir: str, *, raw: bool, seconds: float | None, as_json: bool, **flags: Any
 ) -> None:
-    """Copy the results of JOB to a new directory: stdout, stderr, exitCode, receipt.json, and each result path by its name."""
-    del download_timeout_secs  # nothing is downloaded: results are on this machine
-    with open_service(settings_of(ctx)) as service:
-        found = service.find(job)
-        into = Path(output_dir or f"job-{short_id(found.id)}")
-        # Of a job without an answer, what it wrote until it was cut short.
-        kept = [one for one in answers(found) or found.executions if service.results(found, one).is_dir()]
-        if not kept:
-            raise NotFound(f"No results found for job {found.id}, which is {found.state.value}", hint=_why_nothing(found))
-        skipped = _copy_all(found, kept, service, into, raw=raw)
-    for path in skipped:
-        say_labelled("Warning", f"{path} is neither a file, a directory nor a link and was left out")
+    """
+    Copy the results of JOB to a new directory: stdout, stderr, exitCode, receipt.json, and each result path by its name.
+
+    JOB/PATH copies one file or directory of them.
+    """
+    wish = _Wish(job, which_of(flags), output_dir, apart=raw)
+
+    async def ask(api: Api) -> _Got:
+        try:
+            async with asyncio.timeout(seconds or None):
+                return await _get(api, wish)
+        except TimeoutError as exc:
+            limit = format_seconds(seconds or 0)
+            raise Unavailable(
+                f"the results did not come within {limit}", hint="give more time with --download-timeout-secs; nothing was kept"
+            ) from exc
+
+    got = asking(ctx, ask)
+    for name in got.left_out:
+        say_labelled("Warning", f"{name} is neither a file, a directory nor a link within the results and was left out")
     if as_json:
-        click.echo(
-            as_line({"job_id": found.id, "output_dir": str(into.absolute()), "executions": len(kept), "left_out": skipped})
-        )
+        told = {"job_id": got.job["ID"], "output_dir": str(got.into.absolute()), "executions": got.executions}
+        write_document(told | {"left_out": list(got.left_out)}, "json")
     else:
-        say(f"Results for job {found.id} have been written to")
-        click.echo(str(into))
+        say(f"Results for job {got.job['ID']} have been written to")
+        click.echo(str(got.into))
 
 
-def _why_nothing(job: Job) -> str:
-    return f"`gadus job describe {short_id(job.id)}` tells what happened" if job.state.final else "wait until it has ended"
-
-
-def _copy_all(job: Job, kept: Sequence[Execution], service: Service, into: Path, *, raw: bool) -> list[str]:
-    """Make `into` whole or not at all; returns what could not be copied."""
+async def _get(api: Api, wish: _Wish) -> _Got:
+    job, only = await _found(api, wish)
+    into = Path(wish.output_dir or f"job-{short_id(job['ID'])}")
     if into.is_symlink() or (into.exists() and not _is_empty_directory(into)):
         raise Conflict(f"{str(into)!r} exists already", hint="choose another directory with --output-dir, or remove it")
-    copy = _Copy()
+    results = Results(api)
+    wanted = await results.of(job, wish.query)
+    with _whole(into) as root:
+        merged = Merged(root, apart=wish.apart, only=only)
+        came = [one for one in wanted if await _came(results, job, one, merged)]
+        if not came:
+            raise NotFound(
+                f"No results found for job {job['ID']}, which is {job['State']['StateType']}", hint=_why_nothing(job)
+            )
+        if only and not merged.files:
+            raise NotFound(f"the results of job {job['ID']} have no {only}", hint=f"without /{only}, all of them are copied")
+        merged.finish()
+    return _Got(job, into, len(came), [printable(name) for name in merged.left_out])
+
+
+async def _found(api: Api, wish: _Wish) -> tuple[Document, str]:
+    """The job that is wanted, and the path of its results that is, if it is but one."""
+    query = {"namespace": wish.query["namespace"]}
+
+    async def named(text: str) -> Document:
+        job: Document = (await api.ask("GET", f"/orchestrator/jobs/{in_path(text)}", query=query))["Job"]
+        return job
+
+    try:
+        return await named(wish.job), ""
+    except NotFound:
+        # A job may be named with a slash: only then is it known that this one is not.
+        name, slash, path = wish.job.partition("/")
+        if not (slash and name and path.strip("/")):
+            raise
+        return await named(name), path.strip("/")
+
+
+async def _came(results: Results, job: Document, result: Result, merged: Merged) -> bool:
+    """Whether there was something to fetch of an execution."""
+    try:
+        async with results.read(job, result) as body:
+            if result.is_archive:
+                await unpacked(body, merged, result.name)
+            else:
+                await kept(body, merged, result.name)
+    except NotFound:
+        return False
+    return True
+
+
+def _why_nothing(job: Document) -> str:
+    ended = job["State"]["StateType"] in ("Completed", "Failed", "Stopped")
+    return f"`gadus job describe {short_id(job['ID'])}` tells what happened" if ended else "wait until it has ended"
+
+
+@contextmanager
+def _whole(into: Path) -> Iterator[Path]:
+    """A directory that becomes `into` at the end of the block, and is removed when it is left otherwise."""
     try:
         into.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as temporary:
-            whole = Path(temporary, "results")
-            whole.mkdir()
-            for one in kept:
-                copy.tree(service.results(job, one), whole / one.id if raw else whole)
-            if not raw:
-                copy.write_receipts(whole)
-            whole.rename(into)
+            root = Path(temporary, "results")
+            root.mkdir()
+            yield root
+            root.rename(into)
     except PermissionError as exc:
-        raise InputUnreadable(
-            f"a result cannot be copied: {exc}", hint="run the command as the user the program ran as"
-        ) from exc
+        hint = "run the command as a user who may read the results, and write there"
+        raise InputUnreadable(f"a result cannot be copied: {exc}", hint=hint) from exc
     except OSError as exc:
-        raise DiskFull(
-            f"the results cannot be written to {str(into)!r}: {exc}", hint="choose another directory with --output-dir"
-        ) from exc
-    return copy.left_out
+        hint = "choose another directory with --output-dir"
+        raise DiskFull(f"the results cannot be written to {str(into)!r}: {exc}", hint=hint) from exc
 
 
 def _is_empty_directory(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
-
-
-class _Copy:
-    """Copies executions into one directory; never follows a link that a program left."""
-
-    def __init__(self) -> None:
-        self.left_out: list[str] = []
-        self._receipts: list[object] = []
-
-    def tree(self, source: Path, into: Path) -> None:
-        """Everything below `source`; own output is appended to what an earlier execution left. Raises Conflict."""
-        into.mkdir(exist_ok=True)
-        todo = [(source, into, True)]
-        while todo:
-            directory, target, at_top = todo.pop()
-            for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
-                place = target / entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    place.mkdir(exist_ok=True)
-                    todo.append((Path(entry.path), place, False))
-                elif at_top and entry.name in _APPENDED:
-                    _append(Path(entry.path), place)
-                elif at_top and entry.name == _RECEIPT:
-                    self._receipts.append(json.loads(Path(entry.path).read_text()))
-                    shutil.copyfile(entry.path, place)
-                else:
-                    self._one(entry, place)
-
-    def write_receipts(self, into: Path) -> None:
-        """The receipts of several executions as one list; that of a single one stays as it is."""
-        if len(self._receipts) > 1:
-            (into / _RECEIPT).write_text(json.dumps(self._receipts, indent=2) + "\n")
-
-    def _one(self, entry: os.DirEntry[str], place: Path) -> None:
-        if place.is_symlink() or place.exists():
-            raise Conflict(f"cannot merge results as output already exists: {place.name}", hint="Try --raw to keep them apart")
-        if entry.is_symlink():
-            place.symlink_to(Path(entry.path).readlink())
-        elif entry.is_file(follow_symlinks=False):
-            shutil.copyfile(entry.path, place)
-            place.chmod(stat.S_IMODE(entry.stat().st_mode) & 0o777)
-        else:
-            self.left_out.append(printable(entry.path))
-
-
-def _append(source: Path, place: Path) -> None:
-    with source.open("rb") as kept, place.open("ab") as merged:
-        shutil.copyfileobj(kept, merged)

@@ -1,128 +1,133 @@
-"""``gadus job logs``: what programs wrote, also while they are still writing in another process."""
+"""``gadus job logs``: what programs wrote, also while they are still writing."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from gadus.cli.flags.values import whole
-from gadus.cli.lazy import Command, settings_of
-from gadus.cli.show.ending import as_line, head_of
-from gadus.cli.show.relay import Prefixed
-from gadus.config import Settings
+from gadus.cli.asking import api_of
+from gadus.cli.flags.tail import ALL, LINES, NEW, TailCommand
+from gadus.cli.flags.which import which_of, with_versions
+from gadus.cli.frames import frames_of
+from gadus.cli.interrupts import run_interruptible
+from gadus.cli.outputs import Outputs
+from gadus.cli.show.output import Output
+from gadus.cli.show.relay import unwritable
+from gadus.cli.show.states import compute_state
+from gadus.cli.show.tables import write_document
+from gadus.cli.show.text import short_id
+from gadus.client import Api, Document
+from gadus.client.api import in_path
 from gadus.contracts import Stream
-from gadus.core.errors import NotFound
-from gadus.core.job import Execution, Job
-from gadus.orchestrator.service import Service
-from gadus.runner.ring_reader import RingReader
-from gadus.wiring import open_service
+from gadus.core.errors import Unavailable
 
-_LOOK_SECONDS = 0.2
-_BLOCK_BYTES = 1 << 16
-_DESCRIPTORS = {Stream.STDOUT: 1, Stream.STDERR: 2}
+_ON_EVERY_NODE = ("ops", "daemon")
+_FINAL = ("Completed", "Failed", "Stopped")
 
 
-@click.command(cls=Command)
+@click.command(cls=TailCommand)
 @click.argument("job")
-@click.option("-e", "--execution-id", default="", help="Only this execution, by its id or the beginning of it.")
+@click.option("-e", "--execution-id", default="", metavar="ID", help="Only this execution, by its id or the beginning of it.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
-@click.option("-t", "--tail", type=whole(0, 2**31, "20"), default=None, help="Only the last so many lines of each stream.")
+@click.option(
+    "-t", "--tail", type=LINES, default=ALL, help="Only the last so many lines of each stream; without a number, only new ones."
+)
+@with_versions
 @click.pass_context
-def logs(ctx: click.Context, /, job: str, execution_id: str, tail: int | None, *, follow: bool, as_json: bool) -> None:
+def logs(ctx: click.Context, /, job: str, execution_id: str, tail: int, *, follow: bool, as_json: bool, **flags: Any) -> None:
     """Print what the program of JOB wrote: its standard output and its standard error, each to ours."""
-    settings = settings_of(ctx)
-    with open_service(settings) as service:
-        found = service.find(job)
-        if as_json:
-            click.echo(as_line(_document(found, found.chosen(execution_id), settings)))
-            return
-        chosen = found.chosen(execution_id)
-        if not chosen and not follow:
-            raise NotFound(f"no executions found for job {found.id}", hint="wait for it with --follow")
-        _Tails(settings, execution_id, tail).print_all(found, service, follow=follow)
+    query = which_of(flags) | {"execution_id": execution_id, "follow": follow} | _of_tail(tail)
+    passing = _Passing(job, query)
+
+    async def ask() -> None:
+        async with api_of(ctx) as api:
+            await (passing.tell(api) if as_json else passing.print(api))
+
+    run_interruptible(ask(), at_once=passing.let_go)
 
 
-class _Tails:
-    """The streams of a job's executions, each read on from where it was."""
-
-    def __init__(self, settings: Settings, wanted: str, lines: int | None) -> None:
-        self._settings = settings
-        self._wanted = wanted
-        self._lines = lines
-        self._readers: dict[tuple[str, Stream], Iterator[bytes]] = {}
-        self._marks: dict[tuple[str, Stream], Prefixed] = {}
-
-    def print_all(self, job: Job, service: Service, *, follow: bool) -> None:
-        """Print what there is; with `follow` go on until the job has ended and everything is printed."""
-        while True:
-            # Looked at before reading: what was written until then is printed in this round.
-            ended = job.state.final and not job.live
-            for execution in job.chosen(self._wanted if job.executions else ""):
-                for stream in Stream:
-                    self._print(job, execution, stream)
-            if ended or not follow:
-                break
-            time.sleep(_LOOK_SECONDS)
-            job = service.find(job.id)
-        for mark in self._marks.values():
-            mark.end()
-
-    def _print(self, job: Job, execution: Execution, stream: Stream) -> None:
-        key = (execution.id, stream)
-        if key not in self._readers:
-            file = _open_stream(job, execution, stream, self._settings)
-            if file is None:
-                return
-            if self._lines is not None:
-                file.skip_to_last_lines(self._lines)
-            self._readers[key] = iter(lambda: file.read(_BLOCK_BYTES), None)
-        write = self._writer(job, execution, stream)
-        for block in self._readers[key]:
-            if not block:
-                return
-            write(block)
-
-    def _writer(self, job: Job, execution: Execution, stream: Stream) -> Callable[[bytes], None]:
-        descriptor = _DESCRIPTORS[stream]
-        if job.spec.count < 2 or self._wanted:
-            return lambda data: _write(descriptor, data)
-        key = (execution.id, stream)
-        if key not in self._marks:
-            self._marks[key] = Prefixed(execution.index, lambda data: _write(descriptor, data))
-        return self._marks[key].feed
+def _of_tail(tail: int) -> dict[str, str | int | bool]:
+    if tail == NEW:
+        return {"tail": True}
+    return {} if tail == ALL else {"lines": str(tail)}
 
 
-def _open_stream(job: Job, execution: Execution, stream: Stream, settings: Settings) -> RingReader | None:
-    """The kept stream, or the growing one of a program that still runs; None when there is neither."""
-    for _ in range(2):
-        for directory in _places(job, execution, settings):
-            try:
-                return RingReader(directory / stream.value)
-            except OSError:
-                continue
-    return None
+class _Passing:
+    """Passes on what the programs of a job wrote."""
+
+    def __init__(self, job: str, query: Mapping[str, Any]) -> None:
+        self._wanted = job
+        self._query = query
+        self._output: Output | None = None
+
+    def let_go(self) -> None:
+        """Nothing waits for a slow reader any more."""
+        if self._output:
+            self._output.let_go()
+
+    async def print(self, api: Api) -> None:
+        """To our own streams. Raises Unavailable when it ends before the job does."""
+        job = await self._job(api)
+        asked = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+
+        def lost() -> None:
+            if asked:
+                loop.call_soon_threadsafe(asked.cancel)
+
+        many = job["Type"] in _ON_EVERY_NODE or job["Count"] > 1
+        self._output = Output(lost, many=many and not self._query["execution_id"])
+        try:
+            async with frames_of(api, job["ID"], query=self._query) as frames:
+                async for frame in frames:
+                    self._output.put(frame.index, frame.stream, frame.data)
+            await self._output.drain()
+        except asyncio.CancelledError:
+            if self._output.failure:
+                raise unwritable(self._output.failure, "the job is not touched") from None
+            raise
+        if self._query["follow"]:
+            await self._check_end(api, job["ID"])
+
+    async def tell(self, api: Api) -> None:
+        """As one document, with the beginning of each stream."""
+        job = await self._job(api)
+        outputs: defaultdict[str, Outputs] = defaultdict(Outputs)
+        async with frames_of(api, job["ID"], query=self._query) as frames:
+            async for frame in frames:
+                outputs[frame.execution].add(frame.stream, frame.data)
+        job = await self._job(api)
+        told = [_told(one, outputs[one["ID"]]) for one in await self._executions(api, job["ID"])]
+        document = {"job_id": job["ID"], "state": job["State"]["StateType"], "executions": told}
+        write_document(document, "json")
+
+    async def _executions(self, api: Api, job_id: str) -> list[Document]:
+        """Those whose logs these are: the newest of each part."""
+        query = {name: self._query[name] for name in ("job_version", "all_job_versions")} | {"order_by": "create_time"}
+        every = (await api.ask("GET", f"/orchestrator/jobs/{job_id}/executions", query=query))["Items"]
+        meant = [one for one in every if one["ID"].startswith(self._query["execution_id"])]
+        newest = {one.get("PartitionIndex", 0): one for one in meant}
+        return [newest[index] for index in sorted(newest)]
+
+    async def _job(self, api: Api) -> Document:
+        query = {"namespace": self._query["namespace"]}
+        job: Document = (await api.ask("GET", f"/orchestrator/jobs/{in_path(self._wanted)}", query=query))["Job"]
+        return job
+
+    async def _check_end(self, api: Api, job_id: str) -> None:
+        state = (await api.ask("GET", f"/orchestrator/jobs/{job_id}"))["Job"]["State"]["StateType"]
+        if state not in _FINAL and not self._query["job_version"] and not self._query["execution_id"]:
+            hint = f"follow it again: gadus job logs --follow {short_id(job_id)}"
+            raise Unavailable(f"job {job_id} is {state}, but the server sends no more of its logs", hint=hint)
 
 
-def _places(job: Job, execution: Execution, settings: Settings) -> tuple[Path, Path]:
-    return settings.results_of(job.id, execution.id), settings.growing_results_of(execution.id)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def _document(job: Job, chosen: list[Execution], settings: Settings) -> dict[str, object]:
-    executions = []
-    for one in chosen:
-        texts: dict[str, object] = {"id": one.id, "index": one.index, "state": one.state.value}
-        for stream in Stream:
-            found = [head_of(place / stream.value) for place in _places(job, one, settings)]
-            texts[stream.value], texts[f"{stream.value}_truncated"] = max(found, key=lambda kept: len(kept[0]))
-        executions.append(texts)
-    return {"job_id": job.id, "state": job.state.value, "executions": executions}
+def _told(one: Document, outputs: Outputs) -> Document:
+    told = {"id": one["ID"], "index": one.get("PartitionIndex", 0), "state": compute_state(one)}
+    for stream in Stream:
+        written = outputs.of(stream.value)
+        told |= {stream.value: written.text, f"{stream.value}_truncated": written.is_cut}
+    return told

@@ -7,20 +7,22 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import click
+from pydantic import BaseModel
 
+from gadus import plugins
 from gadus.cli.flags.options import manner, with_run_flags
-from gadus.cli.follow import run_job
-from gadus.cli.lazy import Command, UsageMistake, settings_of
+from gadus.cli.lazy import Command, UsageMistake, client_of, settings_of
+from gadus.cli.run import run_job
 from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say, say_labelled
+from gadus.config import ClientSettings, Settings
 from gadus.core.errors import InvalidSpec
-from gadus.core.jobfile.decode import decode_job
+from gadus.core.jobfile.decode import ParamsModelIfKnown, decode_job
 from gadus.core.spec import JobSpec
 from gadus.core.template.render import render
-from gadus.wiring import open_service, params_model
 
 Result = TypeVar("Result")
 
@@ -33,7 +35,6 @@ _STDIN = "-"
 @click.option("-V", "--template-vars", "variables", multiple=True, metavar="NAME=VALUE", help="Variables of the template.")
 @click.option("-E", "--template-envs", "pattern", default="", metavar="REGEX", help="Environment variables to take as well.")
 @click.option("--no-template", is_flag=True, help="Take {{ as it stands.")
-@click.option("--show-warnings", is_flag=True, hidden=True)
 @with_run_flags
 @click.pass_context
 def run(
@@ -44,7 +45,6 @@ def run(
     pattern: str,
     *,
     no_template: bool,
-    show_warnings: bool,
     **flags: Any,
 ) -> int:
     """
@@ -52,17 +52,16 @@ def run(
 
     The text is a template first: {{.name}} stands for the value given by -V name=value.
     """
-    del show_warnings  # they are always shown
     how = manner(flags)
     text = _text_of(file)
     if not no_template:
         given = {**_from_environment(pattern), **_given(variables)}
         text = _blamed(lambda: render(text, given, _name_of(file)))
-    spec, warnings = _decoded(text, file)
-    if not how.quiet:
+    spec, warnings = _decoded(text, file, client_of(ctx))
+    if not (how.quiet or how.hide_warnings):
         for warning in warnings:
             say_labelled("Warning", warning)
-    return run_job(spec, how, settings_of(ctx))
+    return run_job(ctx, spec, how)
 
 
 @click.command(cls=Command)
@@ -70,9 +69,10 @@ def run(
 @click.pass_context
 def validate(ctx: click.Context, /, file: str, *, as_json: bool) -> None:
     """Check the job in FILE, or on standard input (`-`), and run nothing."""
-    spec, warnings = _decoded(_text_of(file), file)
-    with open_service(settings_of(ctx)) as service:
-        _blamed(lambda: service.check(spec))
+    spec, warnings = _decoded(_text_of(file), file, client_of(ctx))
+    if not client_of(ctx).endpoint:
+        # A server knows best what it can run: it is not asked, as in Bacalhau.
+        _check_here(spec, settings_of(ctx))
     if as_json:
         click.echo(as_line({"valid": True, "warnings": list(warnings)}))
         return
@@ -81,8 +81,29 @@ def validate(ctx: click.Context, /, file: str, *, as_json: bool) -> None:
     click.echo("OK")
 
 
-def _decoded(text: str, file: str) -> tuple[JobSpec, tuple[str, ...]]:
+def _check_here(spec: JobSpec, settings: Settings) -> None:
+    from gadus.wiring import open_service  # noqa: PLC0415 - who asks a server needs none of it
+
+    with open_service(settings) as service:
+        _blamed(lambda: service.check(spec))
+
+
+def _decoded(text: str, file: str, client: ClientSettings) -> tuple[JobSpec, tuple[str, ...]]:
+    params_model: ParamsModelIfKnown = _params_if_known if client.endpoint else _params_of
     return _blamed(lambda: decode_job(text, params_model=params_model, name=_name_of(file)))
+
+
+def _params_of(kind: Literal["engine", "source"], name: str) -> type[BaseModel]:
+    model: type[BaseModel] = plugins.load("engines" if kind == "engine" else "storage", name).Params
+    return model
+
+
+def _params_if_known(kind: Literal["engine", "source"], name: str) -> type[BaseModel] | None:
+    """None for a plugin that is not installed here: the server may have it."""
+    try:
+        return _params_of(kind, name)
+    except InvalidSpec:
+        return None
 
 
 def _blamed(read: Callable[[], Result]) -> Result:

@@ -2,46 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import click
 
-from gadus.cli.lazy import Command, settings_of
-from gadus.cli.show.ending import as_line
+from gadus.cli.asking import asking
+from gadus.cli.flags.which import with_namespace
+from gadus.cli.lazy import Command
 from gadus.cli.show.failures import say
+from gadus.cli.show.states import has_ended
+from gadus.cli.show.tables import write_document
+from gadus.client import Api, Document
+from gadus.client.api import in_path
 from gadus.core.errors import Conflict
-from gadus.core.job import Job
-from gadus.orchestrator.service import Service
-from gadus.wiring import open_service
 
 _PATIENCE_SECONDS = 10.0
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.1
+_FINAL = ("Completed", "Failed", "Stopped")
 
 
 @click.command(cls=Command)
 @click.argument("job")
 @click.option("--reason", default="stopped by gadus job stop", help="Kept with the job.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@with_namespace
 @click.pass_context
-def stop(ctx: click.Context, /, job: str, reason: str, *, quiet: bool, as_json: bool) -> None:
+def stop(ctx: click.Context, /, job: str, reason: str, namespace: str, *, quiet: bool, as_json: bool) -> None:
     """Stop JOB (an id, the beginning of one, or a name) and wait until nothing of it runs."""
-    with open_service(settings_of(ctx)) as service:
-        found = service.find(job)
-        if found.state.final:
+
+    async def ask(api: Api) -> tuple[Document, bool]:
+        found = (await api.ask("GET", f"/orchestrator/jobs/{in_path(job)}", query={"namespace": namespace}))["Job"]
+        path = f"/orchestrator/jobs/{found['ID']}"
+        if (state := found["State"]["StateType"]) in _FINAL:
             raise Conflict(
-                f"job {found.id} is already in a terminal state: {found.state.value}", hint=f"gadus job describe {found.id}"
+                f"job {found['ID']} is already in a terminal state: {state}", hint=f"gadus job describe {found['ID']}"
             )
-        stopped = _until_ended(service, service.stop(found.id, reason))
+        await api.ask("DELETE", path, body={"reason": reason})
+        gone = await _until_ended(api, path)
+        return (await api.ask("GET", path))["Job"], gone
+
+    stopped, gone = asking(ctx, ask)
     if as_json:
-        click.echo(as_line({"job_id": stopped.id, "state": stopped.state.value, "message": stopped.message}))
+        state = stopped["State"]
+        write_document({"job_id": stopped["ID"], "state": state["StateType"], "message": state.get("Message", "")}, "json")
     elif not quiet:
-        say(f"Stopped job {stopped.id}." if not stopped.live else f"Job {stopped.id} is being stopped.")
+        say(f"Stopped job {stopped['ID']}." if gone else f"Job {stopped['ID']} is being stopped.")
 
 
-def _until_ended(service: Service, job: Job) -> Job:
-    """The job when its executions are gone, or as it is when that takes long."""
+async def _until_ended(api: Api, path: str) -> bool:
+    """Whether the executions of the job are gone, as soon as they are, or when that takes long."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while job.live and time.monotonic() < deadline:
-        time.sleep(_LOOK_SECONDS)
-        job = service.find(job.id)
-    return job
+    while True:
+        executions = (await api.ask("GET", f"{path}/executions", query={"all_job_versions": True}))["Items"]
+        if all(map(has_ended, executions)):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 import click
+from click.shell_completion import CompletionItem
 
 from gadus.cli.lazy import LazyGroup, Leaf
 
@@ -48,6 +49,9 @@ class PlanGroup(LazyGroup):
         if words[1:2] == [_RUN]:
             words = [words[0], _RUN, "--plan", *flags, *words[2:]]
         return super().parse_args(ctx, words)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
 
     def paths(self) -> list[str]:
         # They are found under their own names.

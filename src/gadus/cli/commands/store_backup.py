@@ -8,6 +8,7 @@ import click
 
 from gadus.cli.flags.place import STORE
 from gadus.cli.lazy import Command, settings_of
+from gadus.cli.place import say_if_elsewhere
 from gadus.cli.show.tables import write_document
 from gadus.cli.show.text import count_of
 from gadus.core.units import format_bytes
@@ -24,6 +25,7 @@ def backup_store(ctx: click.Context, /, *, file: Path, where: str, as_json: bool
 
     A server may go on meanwhile. Results and inputs are files of their own and not part of it.
     """
+    say_if_elsewhere(ctx)
     saved = backup(where or settings_of(ctx).jobs_at, file)
     if as_json:
         write_document({"file": str(file), "jobs": saved.jobs, "events": saved.events, "bytes": saved.size_bytes}, "json")

@@ -6,6 +6,7 @@ import click
 
 from gadus.cli.flags.place import STORE
 from gadus.cli.lazy import Command, settings_of
+from gadus.cli.place import say_if_elsewhere
 from gadus.cli.show.counting import counting
 from gadus.cli.show.tables import write_document
 from gadus.cli.show.text import count_of, printable
@@ -21,6 +22,7 @@ def check_store(ctx: click.Context, /, *, where: str, as_json: bool) -> int:
 
     A server may go on meanwhile. Exit code 1 if anything is damaged.
     """
+    say_if_elsewhere(ctx)
     with counting("jobs checked", hidden=as_json) as told:
         checked = check(where or settings_of(ctx).jobs_at, told)
     if as_json:

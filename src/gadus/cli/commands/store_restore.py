@@ -8,6 +8,7 @@ import click
 
 from gadus.cli.flags.place import STORE
 from gadus.cli.lazy import Command, settings_of
+from gadus.cli.place import say_if_elsewhere
 from gadus.cli.show.counting import counting
 from gadus.cli.show.tables import write_document
 from gadus.cli.show.text import count_of
@@ -25,6 +26,7 @@ def restore_store(ctx: click.Context, /, *, file: Path, replace: bool, where: st
 
     No server and no job may use the store meanwhile. FILE may also be the file of a store itself.
     """
+    say_if_elsewhere(ctx)
     with counting("jobs checked", hidden=as_json) as told:
         restored = restore(file, where or settings_of(ctx).jobs_at, replace=replace, told=told)
     if as_json:

@@ -8,9 +8,9 @@ import click
 
 from gadus.cli.flags.assemble import job_spec
 from gadus.cli.flags.module import module_source, split_name
-from gadus.cli.flags.options import ENVIRONMENT, manner, with_job_flags, with_run_flags
-from gadus.cli.follow import run_job
-from gadus.cli.lazy import Command, settings_of
+from gadus.cli.flags.options import ENVIRONMENT, IPFS, manner, with_job_flags, with_run_flags
+from gadus.cli.lazy import Command
+from gadus.cli.run import run_job
 from gadus.core.spec import SpecConfig
 
 _EPILOG = """\b
@@ -61,7 +61,7 @@ def run(
     imports = [split_name(text) for text in import_volumes] + [split_name(text) for text in import_urls]
     if imports:
         params["ImportModules"] = [_source(text, name) for text, name in imports]
-    return run_job(job_spec(SpecConfig(type="wasm", params=params), flags), how, settings_of(ctx))
+    return run_job(ctx, job_spec(SpecConfig(type="wasm", params=params), flags), how)
 
 
 def _source(text: str, name: str) -> dict[str, Any]:
@@ -70,4 +70,4 @@ def _source(text: str, name: str) -> dict[str, Any]:
     return {"Source": module_source(text).to_wire(), **named}
 
 
-run.params.insert(2, ENVIRONMENT)
+run.params[2:2] = [ENVIRONMENT, IPFS]

@@ -68,6 +68,7 @@ _NAMED = re.compile(r"\s*([A-Za-z_-]+)\s*=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _TARGET_MARK = re.compile(r":(?=/(?!/))")
 _START_AND_END = re.compile(r"\s*([0-9]{1,9})\s*:\s*([0-9]{1,9})\s*")
+_OF_THIS_MACHINE = re.compile(r"[./~]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -204,6 +205,11 @@ def _source(uri: str, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
         return {"Type": "urlDownload", "Params": {"URL": uri} | _params(options, _URL_OPTIONS, "storage urlDownload")}
     if not uri:
         raise InvalidSpec(["there is no source"], hint="write -i s3://bucket/key:/path or -i src=s3://bucket/key,dst=/path")
+    if scheme == "file" or _OF_THIS_MACHINE.match(uri):
+        raise InvalidSpec(
+            [f"{clipped(uri)}: is a file of this machine, and inputs are read where the job runs"],
+            hint="put it into S3 and write s3://bucket/key, or write small data into a job file as an inline source",
+        )
     what = f"unsupported type: {scheme}" if scheme else "unknown storage schema"
     present = ", ".join(plugins.names("storage"))
     raise InvalidSpec(

@@ -8,9 +8,22 @@ from typing import Any, TypeVar
 
 import click
 
-from .values import whole
+from .values import Parsed, whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _selector(text: str) -> str:
+    if text:
+        # Only here: the grammar takes longer to load than a short list to show.
+        from .languages import parse_constraints  # noqa: PLC0415
+
+        parse_constraints(text)
+    return text
+
+
+SELECTOR = Parsed("SELECTOR", _selector, "team=data,!draft")
+"""A selector that is passed on as it was written."""
 
 
 @dataclass(frozen=True, slots=True)

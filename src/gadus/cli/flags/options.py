@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
-from gadus.cli.follow import Manner
+from gadus.cli.manner import Manner
+from gadus.cli.show.failures import say_labelled
 from gadus.core.spec import LARGEST_COUNT, NetworkType
 from gadus.core.units import parse_bytes, parse_cores
 
 from .languages import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
+from .lists import SELECTOR as SELECTOR  # noqa: PLC0414 - also found here
 from .values import Parsed, whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -21,6 +23,11 @@ _LONGEST_SECONDS = 10 * 365 * 24 * 3600
 
 _COUNT = whole(0, LARGEST_COUNT, "4")
 _SECONDS = whole(0, _LONGEST_SECONDS, "600")
+
+
+def _say_no_ipfs(value: str | None) -> None:
+    if value:
+        say_labelled("Warning", "--ipfs-connect has no effect: nothing is read from IPFS")
 
 
 def _checked(check: Callable[[str], object]) -> Callable[[str], str]:
@@ -50,8 +57,6 @@ _RESULT = Parsed("NAME:PATH", parse_result_path, "outputs:/outputs")
 _PUBLISHER = Parsed("PUBLISHER", parse_publisher, "local")
 _LABELS = Parsed("KEY=VALUE", lambda text: parse_labels([text]), "team=data")
 _ENVIRONMENT = Parsed("KEY=VALUE", lambda text: parse_env([text]), "MODE=fast")
-SELECTOR = Parsed("SELECTOR", _checked(parse_constraints), "team=data,!draft")
-"""A selector that is passed on as it was written."""
 CONSTRAINTS = Parsed("CONSTRAINTS", parse_constraints, "Architecture=amd64,zone in (a,b)")
 
 _JOB = [
@@ -100,13 +105,32 @@ _RUN = [
     click.Option(["-q", "--quiet"], is_flag=True, help="No progress: the program's output and errors only."),
     click.Option(["--dry-run"], is_flag=True, help="Print the job as YAML and run nothing."),
     click.Option(["--plan"], is_flag=True, hidden=True),
-    click.Option(["-f", "--follow"], is_flag=True, hidden=True),
-    click.Option(["--node-details"], is_flag=True, hidden=True),
+    click.Option(["-f", "--follow"], is_flag=True, help="Go on following a job of a server that does not end by itself."),
+    click.Option(["--node-details"], is_flag=True, help="At the end also what the program wrote on each node."),
+    click.Option(["--force"], is_flag=True, help="Submit a service or daemon job again though nothing of it changed."),
+    click.Option(["--hide-warnings"], is_flag=True, help="No warnings about what of a job is ignored."),
+    # Of other versions of Bacalhau: what they ask for happens anyway, or means nothing here.
+    click.Option(["--show-warnings"], is_flag=True, hidden=True, expose_value=False),
+    click.Option(["--group-events"], is_flag=True, hidden=True, expose_value=False),
 ]
+IPFS = click.Option(
+    ["--ipfs-connect"], hidden=True, expose_value=False, callback=lambda _ctx, _option, value: _say_no_ipfs(value)
+)
 ENVIRONMENT = click.Option(
     ["-e", "--env", "environment"], type=_ENVIRONMENT, multiple=True, help="KEY=VALUE for the program; repeatable."
 )
-MANNER_FLAGS = ("wait", "wait_timeout_secs", "id_only", "quiet", "dry_run", "plan", "follow", "node_details", "as_json")
+MANNER_FLAGS = (
+    "wait",
+    "id_only",
+    "quiet",
+    "dry_run",
+    "plan",
+    "follow",
+    "node_details",
+    "force",
+    "hide_warnings",
+    "as_json",
+)
 
 
 def with_job_flags(command: Command) -> Command:
@@ -122,15 +146,7 @@ def with_run_flags(command: Command) -> Command:
 def manner(flags: dict[str, Any]) -> Manner:
     """What the run flags say; takes them out of `flags`."""
     said = {name: flags.pop(name) for name in MANNER_FLAGS if name in flags}
-    return Manner(
-        wait=said["wait"],
-        wait_seconds=said["wait_timeout_secs"],
-        id_only=said["id_only"],
-        quiet=said["quiet"],
-        dry_run=said["dry_run"],
-        plan=said["plan"],
-        as_json=said["as_json"],
-    )
+    return Manner(wait_seconds=flags.pop("wait_timeout_secs"), **said)
 
 
 def _with(command: Command, options: list[click.Option]) -> Command:

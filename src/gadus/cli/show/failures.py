@@ -20,16 +20,17 @@ from gadus.core.errors import Bug, GadusError
 
 from .text import printable_lines
 
-_COLOURS = {"Error": "red", "Hint": "green", "Warning": "yellow"}
+_COLOURS = {"Error": "red", "Hint": "green", "Warning": "yellow", "Note": "cyan"}
 _GONE = {errno.EIO, errno.EBADF, errno.EPIPE}
 
 
 class Interrupted(Exception):
     """A signal ended the work, and everything that the work had started is gone."""
 
-    def __init__(self, signal_number: int) -> None:
+    def __init__(self, signal_number: int, *, last_words: str = "Stopped.") -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+        self.last_words = last_words
 
 
 def report(error: BaseException, words: Sequence[str]) -> int:
@@ -43,7 +44,7 @@ def report(error: BaseException, words: Sequence[str]) -> int:
         case click.exceptions.Exit():
             return error.exit_code
         case Interrupted():
-            say("Stopped.")
+            say(error.last_words)
             if wants_json(words):
                 _print_document("Interrupted", str(error), "", error.exit_code)
             return error.exit_code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -32,3 +32,10 @@ def item_record(item: Item) -> dict[str, Any]:
     """One object of a manifest, without what its service does not say of it."""
     told = {"etag": item.etag, "version_id": item.version_id, "sha256": item.sha256, "checksum": item.checksum}
     return {"key": item.key, "path": item.path, "bytes": item.size_bytes} | {name: text for name, text in told.items() if text}
+
+
+def verified_in_words(objects_by_check: Mapping[str, int]) -> str:
+    """What objects were checked against: "SHA-256", or with numbers, when not all by the same."""
+    if len(objects_by_check) < 2:
+        return next(iter(objects_by_check), "size")
+    return ", ".join(f"{check} of {number:,}" for check, number in objects_by_check.items())

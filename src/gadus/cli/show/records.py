@@ -1,108 +1,60 @@
-"""Jobs as documents with Bacalhau's names, for ``--output json`` and ``yaml``."""
+"""All that is known of a job as one document: the API's own, with every object of each input."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from gadus.core.job import Event, Execution, Job, Pin
-from gadus.core.manifest import Item
+from gadus.core.errors import NotFound
 
-from .objects import item_record
-
-ReadManifest = Callable[[Pin], Iterable[Item]]
-"""Every object of a pinned input, or as many as are still known."""
+Document = Mapping[str, Any]
+ReadManifest = Callable[[str], AbstractAsyncContextManager[AsyncIterator[Document]]]
+"""Every object of the manifest with this digest. Entering it raises NotFound when nobody has it any more."""
 
 _BATCH = 1000
+_PARTS = ("Job", "Executions", "History", "Manifests")
 
 
-def job_record(job: Job) -> dict[str, Any]:
-    """The job as its author wrote it, and what has become of it. ``job run`` accepts it again."""
-    return {
-        "ID": job.id,
-        **job.spec.to_wire(),
-        "State": {"StateType": job.state.value, "Message": job.message},
-        "Version": job.version,
-        "CreateTime": _iso(job.created_at),
-        "ModifyTime": _iso(job.modified_at),
-    }
+def described(answer: Document) -> dict[str, Any]:
+    """The answer of the API in the order in which people read it, with the first objects of each input."""
+    return {name: answer[name] for name in _PARTS if name in answer}
 
 
-def execution_record(execution: Execution) -> dict[str, Any]:
-    """One execution, with its receipt."""
-    outcome = execution.outcome
-    return {
-        "ID": execution.id,
-        "PartitionIndex": execution.index,
-        "NodeID": execution.node,
-        "State": execution.state.value,
-        "Phase": execution.phase.value if execution.phase else "",
-        "ExitCode": outcome.exit_code if outcome else None,
-        "Error": outcome.error.model_dump() if outcome and outcome.error else None,
-        "Receipt": outcome.receipt if outcome else {},
-        "CreateTime": _iso(execution.created_at),
-        "ModifyTime": _iso(execution.modified_at),
-    }
-
-
-def event_record(event: Event) -> dict[str, Any]:
-    """One event, without what the job's own record tells."""
-    details = event.model_dump(mode="json", exclude={"at", "kind", "spec", "job_id"})
-    if isinstance(details.get("outcome"), dict):
-        details["outcome"].pop("receipt", None)
-    if isinstance(details.get("pin"), dict):
-        details["pin"].pop("first", None)
-    return {"Time": _iso(event.at), "Event": event.kind, "Details": details}
-
-
-def described(job: Job, events: Sequence[Event]) -> dict[str, Any]:
-    """All that is known of a job, with only the first objects of each input."""
-    return _without_manifests(job, events) | {"Manifests": [_manifest(pin, pin.first) for pin in job.pins]}
-
-
-def described_as_json(job: Job, events: Sequence[Event], read: ReadManifest, *, pretty: bool) -> Iterator[str]:
+async def described_as_json(answer: Document, read: ReadManifest, *, pretty: bool) -> AsyncGenerator[str]:
     """The same with every object of each input, as the pieces of one JSON document: there may be millions of objects."""
     around = "\n" if pretty else ""
-    yield json.dumps(_without_manifests(job, events), indent=2 if pretty else None).removesuffix("}").rstrip()
+    rest = {name: part for name, part in described(answer).items() if name != "Manifests"}
+    yield _json(rest, pretty=pretty).removesuffix("}").rstrip()
     yield f', {around}"Manifests": [{around}'
-    for number, pin in enumerate(job.pins):
+    for number, manifest in enumerate(answer.get("Manifests", ())):
         yield f", {around}" if number else ""
-        head = json.dumps({name: value for name, value in _manifest(pin, ()).items() if name not in ("Items", "ItemsLeftOut")})
-        yield f'{head.removesuffix("}")}, "Items": [{around}'
+        head = {name: value for name, value in manifest.items() if name not in ("Items", "ItemsLeftOut")}
+        yield f'{_json(head).removesuffix("}")}, "Items": [{around}'
         written = 0
-        items = iter(read(pin))
-        while batch := [json.dumps(item_record(item)) for item in islice(items, _BATCH)]:
-            yield (f", {around}" if written else "") + f", {around}".join(batch)
+        async for batch in _batches(manifest, read):
+            yield (f", {around}" if written else "") + f", {around}".join(map(_json, batch))
             written += len(batch)
-        yield f'{around}], "ItemsLeftOut": {pin.objects - written}}}'
+        yield f'{around}], "ItemsLeftOut": {manifest["Objects"] - written}}}'
     yield f"{around}]}}\n"
 
 
-def _without_manifests(job: Job, events: Sequence[Event]) -> dict[str, Any]:
-    return {
-        "Job": job_record(job),
-        "Executions": [execution_record(one) for one in job.executions],
-        "History": [event_record(event) for event in events],
-    }
+async def _batches(manifest: Document, read: ReadManifest) -> AsyncGenerator[list[Document]]:
+    try:
+        async with read(manifest["Digest"]) as items:
+            batch = []
+            async for item in items:
+                batch.append(item)
+                if len(batch) == _BATCH:
+                    yield batch
+                    batch = []
+    except NotFound:
+        # Also then it is known how the input began.
+        batch = manifest["Items"]
+    if batch:
+        yield batch
 
 
-def _manifest(pin: Pin, items: Sequence[Item]) -> dict[str, Any]:
-    """What an input of the job consists of."""
-    return {
-        "Target": pin.target,
-        "Location": pin.location,
-        "Digest": pin.digest,
-        "Objects": pin.objects,
-        "Bytes": pin.size_bytes,
-        "Exact": pin.exact,
-        "Items": [item_record(item) for item in items],
-        "ItemsLeftOut": pin.objects - len(items),
-    }
-
-
-def _iso(unix_seconds: float) -> str:
-    whole, thousandths = divmod(round(unix_seconds * 1000), 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{thousandths:03d}Z"
+def _json(value: Any, *, pretty: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2 if pretty else None)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from gadus.contracts import Stream
+from gadus.core.errors import DiskFull
 
 WAITING_LIMIT_BYTES = 16 << 20
 """With more than this unread, the program is made to wait for the reader, as in any pipe."""
@@ -97,6 +98,13 @@ def _write_some(descriptor: int, data: memoryview) -> int:
         # Somebody else's process set our terminal or pipe to non-blocking.
         select.select([], [descriptor], [])
         return 0
+
+
+def unwritable(failure: OSError, fate: str = "it was stopped") -> Exception:
+    """What to end with when standard output cannot be written; `fate` says what has become of the job."""
+    if isinstance(failure, BrokenPipeError):
+        return failure
+    return DiskFull(f"standard output cannot be written: {failure}", hint=f"send the output of the job elsewhere; {fate}")
 
 
 class Prefixed:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 
 from gadus.core.units import format_bytes
 
+_NODE_ID = re.compile(r"n-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Cc: terminal control codes. Cf: among others the marks that turn the direction of writing. Zl, Zp: line ends of another kind.
 _DANGEROUS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
@@ -31,6 +33,11 @@ def shortened(text: str, length: int) -> str:
 def short_id(identifier: str) -> str:
     """The id as people see it: the prefix and the first group, ``j-5122abcd``."""
     return "-".join(identifier.split("-")[:2])
+
+
+def short_node(name: str) -> str:
+    """A node as people see it: an id like any other, a name whole."""
+    return short_id(name) if _NODE_ID.fullmatch(name) else name
 
 
 def count_of(number: int, noun: str) -> str:

@@ -25,6 +25,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 ParamsModel = Callable[[Literal["engine", "source"], str], type[BaseModel]]
 """Gives the params model of a plugin by its name, or raises InvalidSpec."""
+ParamsModelIfKnown = Callable[[Literal["engine", "source"], str], type[BaseModel] | None]
+"""The same, but None for a plugin whose params are taken as they are: somebody else will read them."""
 
 # What a stored job has beyond what its author wrote, and what is said when a file brings it along.
 _READ_ONLY = {
@@ -42,7 +44,7 @@ _LEGACY_HINT = (
 _RESERVED_META = "bacalhau.org/"
 
 
-def decode_job(text: str, *, params_model: ParamsModel, name: str = "job file") -> tuple[JobSpec, tuple[str, ...]]:
+def decode_job(text: str, *, params_model: ParamsModelIfKnown, name: str = "job file") -> tuple[JobSpec, tuple[str, ...]]:
     """
     The job in the YAML or JSON `text` with canonical params, and warnings about what was left out of it.
 
@@ -63,7 +65,7 @@ def decode_document(
     return _decoded(document.written(data), params_model, name)
 
 
-def _decoded(root: Written, params_model: ParamsModel, name: str) -> tuple[JobSpec, tuple[str, ...]]:
+def _decoded(root: Written, params_model: ParamsModelIfKnown, name: str) -> tuple[JobSpec, tuple[str, ...]]:
     fields = _fields_of_job(root, name)
     legacy = [key for key in fields if key.lower() in _LEGACY]
     if legacy:
@@ -142,7 +144,7 @@ def decode_params(model: type[Model], params: Mapping[str, Any], where: str) -> 
 class _Reader:
     """Walks a document along the annotations of pydantic models, and remembers what is where and what is wrong."""
 
-    def __init__(self, params_model: ParamsModel | None) -> None:
+    def __init__(self, params_model: ParamsModelIfKnown | None) -> None:
         self._params_model = params_model
         self._places: dict[str, Written] = {}
         self.problems: list[Problem] = []
@@ -222,6 +224,8 @@ class _Reader:
         except InvalidSpec as exc:
             for problem in exc.problems:
                 self.note(_join(where, "Type"), problem)
+            return
+        if model is None:
             return
         value = self.validated(model, self.read(model, params, place), place)
         config["Params"] = value.model_dump(mode="json", by_alias=True, exclude_unset=True) if value else {}

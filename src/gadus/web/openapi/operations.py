@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from .parameters import (
     EDITION,
+    EVERYTHING,
+    EXACT,
     EXECUTION,
     EXECUTION_ORDER,
     FOLLOW,
@@ -16,6 +18,7 @@ from .parameters import (
     JOB_ORDER,
     LABELS,
     LIMIT,
+    LINES,
     NAMESPACE,
     NODE_ORDER,
     NODES,
@@ -29,6 +32,7 @@ from .shapes import COUNT, SWITCH, TEXT, Schema, list_of, named, or_null, page_o
 
 JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
+_FIGURES = "text/plain; version=1.0.0; charset=utf-8"
 _LINES = "application/x-ndjson"
 _WARNINGS = or_null(list_of(TEXT))
 
@@ -93,14 +97,14 @@ _JOBS = {
         "Where the results of each completed execution are fetched", page_of("Result"), NAMESPACE, *EDITION
     ),
     "GET /orchestrator/jobs/{job}/results/{archive}": _gives(
-        "The results of one execution, as an archive", {}, NAMESPACE, media="application/gzip"
+        "The results of one execution, as an archive", {}, NAMESPACE, EVERYTHING, media="application/gzip"
     ),
     "GET /orchestrator/jobs/{job}/manifests/{digest}": _gives(
         "Every object of one input, a JSON document a line", named("Item"), NAMESPACE, media=_LINES
     ),
     "GET /orchestrator/jobs/{job}/logs": Operation(
         "What the programs of a job wrote; as frames also over a WebSocket",
-        (NAMESPACE, EXECUTION, FOLLOW, TAIL, FORMAT, *EDITION),
+        (NAMESPACE, EXECUTION, FOLLOW, TAIL, LINES, FORMAT, EXACT, *EDITION),
         answers={200: {_TEXT: TEXT, _LINES: named("Frame"), JSON: TEXT}},
     ),
 }
@@ -141,6 +145,7 @@ _OLD = {
     "GET /version": _gives("The version of the server", named("BuildVersion")),
     "POST /version": _gives("The same, as 1.4 asks for it", record({"build_version_info": named("BuildVersion")})),
     "GET /livez": _gives("Whether the process answers", TEXT, media=_TEXT),
+    "GET /readyz": _gives("Whether jobs can be taken; 503 says why not", record({"Status": TEXT})),
     "GET /healthz": _gives("Whether the store can be read, and how much runs and waits", _HEALTH),
     "GET /id": Operation("The id of the server's own node", answers={200: {_TEXT: TEXT, JSON: TEXT}}),
     "GET /node_info": _gives("The server's own node", named("OwnNode")),
@@ -160,7 +165,8 @@ def operations(prefix: str) -> dict[str, Operation]:
     """Every operation by its method and path: ``GET /api/v1/orchestrator/jobs``."""
     below = _JOBS | {"POST /orchestrator/jobs": _JOBS["PUT /orchestrator/jobs"]} | _NODES | _AGENT | _OLD | _COMPUTE
     home = _gives("The version of the server", TEXT, media=_TEXT)
-    return {_below(prefix, name): one for name, one in below.items()} | _OLD | {"GET /": home}
+    figures = _gives("The figures of the server, as Prometheus reads them", TEXT, media=_FIGURES)
+    return {_below(prefix, name): one for name, one in below.items()} | _OLD | {"GET /": home, "GET /metrics": figures}
 
 
 def _below(prefix: str, name: str) -> str:

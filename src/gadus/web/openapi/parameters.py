@@ -50,6 +50,9 @@ REASON = Parameter("reason", "why; also in the body", TEXT)
 FOLLOW = Parameter("follow", "go on until it has ended", SWITCH)
 TAIL = Parameter("tail", "only what is written from now on", SWITCH)
 FORMAT = Parameter("format", "plain text, or frames that name the stream, a JSON document a line", words("text", "ndjson"))
+LINES = Parameter("lines", "only so many lines of each stream, the last that there are", _WHOLE)
+EXACT = Parameter("exact", "in frames, bytes that are no UTF-8 are surrogates as in PEP 383 instead of being replaced", SWITCH)
+EVERYTHING = Parameter("everything", "also links, pipes and devices, as entries of the archive", SWITCH)
 NODES = (
     Parameter("filter-approval", "approved, pending or rejected", TEXT),
     Parameter("filter-status", "connected or disconnected", TEXT),

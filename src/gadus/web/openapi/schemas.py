@@ -168,7 +168,11 @@ def _others() -> dict[str, Schema]:
     )
     signed = record({"Authentication": record({"success": SWITCH}, token=TEXT, reason=TEXT)})
     frame = record(
-        {"value": record({"Type": numbers("1: standard output, 2: standard error"), "Line": TEXT}, ExecutionID=TEXT)},
+        {
+            "value": record(
+                {"Type": numbers("1: standard output, 2: standard error"), "Line": TEXT}, ExecutionID=TEXT, PartitionIndex=COUNT
+            )
+        },
         error=TEXT,
     )
     way = record({"type": words("challenge", "ask"), "params": ANYTHING})
