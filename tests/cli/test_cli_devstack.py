@@ -34,8 +34,6 @@ def test_what_it_prints_works_and_nothing_is_left_after_ctrl_c(cli: Cli, eventua
     eventually(lambda: running(said["url"], job_id))
 
     cli.environment |= said["environment"]
-    # Here: these commands are not about the server.
-    cli.environment["GADUS_API_HOST"] = "none"
     plan, run, docker, jobs = said["commands"]
     assert "4   " in typed(cli, plan).out.decode()
     climate = typed(cli, run)
