@@ -20,7 +20,6 @@ from gadus.cli.show.failures import say
 from gadus.cli.show.reaching import how_to_reach
 from gadus.cli.show.text import count_of
 from gadus.config import Settings
-from gadus.config.values import LOG_MODES
 from gadus.eventloop import new_event_loop
 from gadus.orchestrator.background import Background
 from gadus.watch.jobs import JobsSeen
@@ -43,9 +42,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command(cls=Command)
 @with_node_flags
 @with_exposure_flags
-@click.option("--log-mode", type=click.Choice(LOG_MODES, case_sensitive=False), help="How the log looks; else GADUS_LOG_MODE.")
 @click.pass_context
-def serve(ctx: click.Context, /, log_mode: str | None, *, as_json: bool, **flags: Any) -> None:
+def serve(ctx: click.Context, /, *, as_json: bool, **flags: Any) -> None:
     """
     Run jobs for others: keep them, place them, answer the REST API.
 
@@ -57,7 +55,7 @@ def serve(ctx: click.Context, /, log_mode: str | None, *, as_json: bool, **flags
     with (
         occupied(settings) as where,
         listening(exposure.address, settings.port) as listener,
-        logging_to(2, mode=log_mode or settings.watch.log_mode, level=settings.watch.log_level) as log,
+        logging_to(2, mode=settings.watch.log_mode, level=settings.watch.log_level) as log,
         asyncio.Runner(loop_factory=new_event_loop) as runner,
     ):
         runner.run(_serve(settings, listener, where, exposure, log, as_json=as_json))

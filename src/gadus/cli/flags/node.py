@@ -34,6 +34,7 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
     "--job-selection-data-locality": ("JobAdmissionControl.Locality", "WHERE", "local: only jobs whose inputs are here."),
     "--job-selection-probe-exec": ("JobAdmissionControl.ProbeExec", "COMMAND", "Ask this command about each job."),
     "--job-selection-probe-http": ("JobAdmissionControl.ProbeHTTP", "URL", "Ask this URL about each job."),
+    "--log-mode": ("Logging.Mode", "HOW", "How the log looks: default, or json for programs."),
     "--requester-job-store-path": ("Store", "FILE|URL", "Where jobs are kept instead of the data directory."),
 }
 _LISTS: dict[str, tuple[str, str, str]] = {
