@@ -131,8 +131,11 @@ def test_urls_are_downloads(text: str, url: str, target: str) -> None:
         ("s3://b/%ff", "escapes must be UTF-8"),
         ("ipfs://Qm:/in", "ipfs://Qm: unsupported type: ipfs: give s3://bucket/key or https://host/file"),
         ("git://h/r", "unsupported type: git"),
-        ("./file", "./file: unknown storage schema"),
-        ("/path:/in", "unknown storage schema"),
+        ("./absent", "./absent: cannot be read: No such file or directory"),
+        ("/dev/null:/in", "/dev/null: is neither a file nor a directory"),
+        ("/etc/hostname,opt=region=x", 'unknown option "region" for a file of this machine'),
+        ("file:///data:/in", "directories of a node are not offered as inputs"),
+        ("data.csv", "data.csv: unknown storage schema"),
         ("foo=1", "unexpected key 'foo'"),
         ("s3://b/k,dts=/in", "unexpected key 'dts' in field 'dts=/in'; did you mean dst?"),
         ("s3://b/k,oops", "invalid storage option: oops. Must be a key=value pair"),
@@ -154,7 +157,7 @@ def test_input_that_is_none_is_refused_with_the_reason(text: str, problem: str) 
 
 
 def test_other_schemes_tell_which_sources_exist() -> None:
-    assert "s3" in refused(parse_input, "file:///x").hint
+    assert "s3" in refused(parse_input, "hdfs://x/y").hint
 
 
 def test_two_inputs_at_the_default_place_are_reported_with_the_way_out() -> None:

@@ -20,6 +20,8 @@ from gadus.core.problem import clipped, nearest
 from gadus.core.selector import parse_constraints, parse_labels
 from gadus.core.spec import InputSource, ResultPath, SpecConfig
 
+from .local import carried
+
 __all__ = [
     "DEFAULT_TARGET",
     "parse_constraints",
@@ -78,7 +80,8 @@ def parse_input(text: str) -> InputSource:
 
     In ``URI:PATH`` the path begins at the last ``:/`` that is not ``://``; everything else, also ``=``, ``?``, ``#`` and
     ``host:8080``, belongs to the URI. After ``s3://bucket/`` comes the key, percent-decoded and without leading slashes: a
-    literal ``%`` is written ``%25``. Without a path the Target is `DEFAULT_TARGET`. The Alias is the URI. Raises InvalidSpec.
+    literal ``%`` is written ``%25``. What begins with ``.``, ``/`` or ``~`` is a file or directory of this machine, whose data
+    goes along with the job. Without a path the Target is `DEFAULT_TARGET`. The Alias is the URI. Raises InvalidSpec.
     """
     record = _record(text, "-i")
     target = record.target
@@ -90,7 +93,11 @@ def parse_input(text: str) -> InputSource:
             if target and target != path:
                 raise InvalidSpec([f"{clipped(text)}: has two paths, {clipped(path)} and {clipped(target)}"])
             uri, target = _trimmed(uri[: marks[-1].start()]), path
-    source = _source(uri, record.options)
+    if _OF_THIS_MACHINE.match(uri):
+        _params(record.options, {}, "a file of this machine")
+        source, target = carried(uri, target, DEFAULT_TARGET)
+    else:
+        source = _source(uri, record.options)
     fields = {"Source": source, "Alias": uri, "Target": target or DEFAULT_TARGET}
     return decode_params(InputSource, fields, clipped(uri))
 
@@ -205,10 +212,10 @@ def _source(uri: str, options: Sequence[tuple[str, str]]) -> dict[str, Any]:
         return {"Type": "urlDownload", "Params": {"URL": uri} | _params(options, _URL_OPTIONS, "storage urlDownload")}
     if not uri:
         raise InvalidSpec(["there is no source"], hint="write -i s3://bucket/key:/path or -i src=s3://bucket/key,dst=/path")
-    if scheme == "file" or _OF_THIS_MACHINE.match(uri):
+    if scheme == "file":
         raise InvalidSpec(
-            [f"{clipped(uri)}: is a file of this machine, and inputs are read where the job runs"],
-            hint="put it into S3 and write s3://bucket/key, or write small data into a job file as an inline source",
+            [f"{clipped(uri)}: directories of a node are not offered as inputs"],
+            hint="write -i ./path for small data of this machine, which then goes along with the job",
         )
     what = f"unsupported type: {scheme}" if scheme else "unknown storage schema"
     present = ", ".join(plugins.names("storage"))
