@@ -11,12 +11,20 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from warm import Warm
 
 PROBE = Path(__file__).parents[1] / "engines" / "wasm_programs" / "probe.wasm"
 GADUS = [sys.executable, "-m", "gadus"]
 SECONDS = 60
+
+
+@cache
+def _warm() -> Warm:
+    return Warm()
 
 
 @dataclass(frozen=True)
@@ -44,16 +52,8 @@ class Cli:
 
     def __call__(self, *words: str, stdin: bytes = b"") -> Ended:
         """Run to the end."""
-        done = subprocess.run(
-            [*GADUS, *words],
-            input=stdin,
-            capture_output=True,
-            env=self.environment,
-            cwd=self.directory,
-            timeout=SECONDS,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr.decode())
+        code, out, err = _warm().run(list(words), self.environment, self.directory, stdin, SECONDS)
+        return Ended(code, out, err.decode())
 
     def start(self, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
         """Begin, with pipes for the two outputs unless `streams` says otherwise."""
