@@ -80,16 +80,16 @@ class Asked:
         """The request as it was made up, and once more about what there is."""
         chance = zlib.crc32(repr((case.path_parameters, case.query, case.body)).encode("utf-8", "replace"))
         client = CLIENTS[chance % len(CLIENTS)]
-        there = self.there[chance // len(CLIENTS) % len(self.there)]
         _keep_waiting(case.body)
-        aimed = {name: value for name, value in there.items() if name in (case.path_parameters or {})}
         self(case, client)
-        if aimed:
-            case.path_parameters.update(aimed)
         if could_run := _runnable(case.body):
             case.body = could_run
-        if aimed or could_run:
             self(case, client)
+        for there in (self.there[0], self.there[1 + chance // len(CLIENTS) % (len(self.there) - 1)]):
+            aimed = {name: value for name, value in there.items() if name in (case.path_parameters or {})}
+            if aimed:
+                case.path_parameters.update(aimed)
+                self(case, client)
 
 
 def _keep_waiting(body: Any) -> None:
