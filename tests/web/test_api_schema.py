@@ -151,7 +151,7 @@ def test_a_submission_is_answered_as_described(asked: Asked, case: schemathesis.
 
 
 def test_what_was_asked_took_little_time_and_left_little(asked: Asked) -> None:
-    jobs = len(asked.server.get("/jobs")["Items"])
-    assert _rss_bytes(asked.server) - asked.rss_bytes < (32 << 20) + 50_000 * jobs
+    # A page of 500 jobs with their programs in them is 35 MB, and several times that while it is written.
+    assert _rss_bytes(asked.server) - asked.rss_bytes < (160 if EXAMPLES else 32) << 20
     # How long a machine takes that does other things, too, says nothing.
     assert not EXAMPLES or asked.slowest_seconds < 1
