@@ -92,6 +92,14 @@ def test_an_operation_answers_those_who_may_and_nobody_else(matrix: Matrix) -> N
     assert wrong == {}
 
 
+def test_what_is_not_read_needs_a_scope_to_write(matrix: Matrix) -> None:
+    """But for what changes nothing although it is asked in that way, and for signing in."""
+    changing = {one.label for one in matrix.operations if one.method != "GET" and not one.scope.startswith("write:")}
+    gone = {one for one in changing if "/requester/" in one}
+    asking = {f"PUT {JOBS}/diff", f"POST {API}/compute/debug", f"POST {API}/version", "POST /version"}
+    assert changing == gone | asking | {f"POST {API}/auth/{{method}}"}
+
+
 def told(answer: Answer, about: str) -> tuple[object, ...]:
     """An answer without what is in every answer another."""
     headers = sorted((name.lower(), text) for name, text in answer.headers.items() if name.lower() not in CHANGING)

@@ -30,8 +30,9 @@ PATIENCE_SECONDS = 20
 # Making the routes reads nothing of a server.
 DOCUMENT = document(routes_of(cast("Rooms", None)), PREFIX)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
-# They take the body that PUT /jobs takes: what is at the edges of it is tried there.
-TWINS = [f"POST {PREFIX}/orchestrator/jobs", f"PUT {PREFIX}/orchestrator/jobs/diff"]
+# What is at the edges of all fields of a job is thousands of requests: tried when more is asked for.
+SUBMISSIONS = [f"{way} {PREFIX}/orchestrator/jobs{rest}" for way, rest in (("PUT", ""), ("POST", ""), ("PUT", "/diff"))]
+pytestmark = pytest.mark.timeout(300 + 20 * EXAMPLES)
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -42,7 +43,6 @@ CHECKS = [
     checks.allow_header_conformance,
 ]
 SETTINGS: dict[str, Any] = {
-    "max_examples": EXAMPLES or 6,
     "derandomize": not EXAMPLES,
     "deadline": None,
     "database": None,
@@ -80,15 +80,23 @@ class Asked:
         """The request as it was made up, and once more about what there is."""
         chance = zlib.crc32(repr((case.path_parameters, case.query, case.body)).encode("utf-8", "replace"))
         client = CLIENTS[chance % len(CLIENTS)]
-        there = self.there[chance // len(CLIENTS) % len(self.there)]
-        aimed = {name: value for name, value in there.items() if name in (case.path_parameters or {})}
+        _keep_waiting(case.body)
         self(case, client)
-        if aimed:
-            case.path_parameters.update(aimed)
         if could_run := _runnable(case.body):
             case.body = could_run
-        if aimed or could_run:
             self(case, client)
+        for there in (self.there[0], self.there[1 + chance // len(CLIENTS) % (len(self.there) - 1)]):
+            aimed = {name: value for name, value in there.items() if name in (case.path_parameters or {})}
+            if aimed:
+                case.path_parameters.update(aimed)
+                self(case, client)
+
+
+def _keep_waiting(body: Any) -> None:
+    """Whatever job this is, no node runs it."""
+    job = body.get("Job") if isinstance(body, dict) else None
+    if isinstance(job, dict) and isinstance(job.setdefault("Constraints", []), list):
+        job["Constraints"] += NOWHERE["Constraints"]
 
 
 def _runnable(body: Any) -> dict[str, Any] | None:
@@ -130,20 +138,20 @@ def test_the_operations_tried_here_are_those_that_a_server_describes(server: Run
     assert tried == {f"{way.upper()} {path}" for path, ways in served["paths"].items() for way in ways if way != "parameters"}
 
 
-@SCHEMA.exclude(name=TWINS).parametrize()
-@settings(**SETTINGS)
+@SCHEMA.exclude(name=SUBMISSIONS).parametrize()
+@settings(**SETTINGS, max_examples=EXAMPLES or 6)
 def test_an_operation_answers_as_described(asked: Asked, case: schemathesis.Case) -> None:
     asked.as_made_and_aimed(case)
 
 
-@SCHEMA.include(name=TWINS).parametrize()
-@settings(**SETTINGS, phases=tuple(Phase) if EXAMPLES else (Phase.generate,))
-def test_its_twins_answer_as_described(asked: Asked, case: schemathesis.Case) -> None:
+@SCHEMA.include(name=SUBMISSIONS).parametrize()
+@settings(**SETTINGS, max_examples=EXAMPLES or 12, phases=tuple(Phase) if EXAMPLES else (Phase.generate,))
+def test_a_submission_is_answered_as_described(asked: Asked, case: schemathesis.Case) -> None:
     asked.as_made_and_aimed(case)
 
 
 def test_what_was_asked_took_little_time_and_left_little(asked: Asked) -> None:
-    jobs = len(asked.server.get("/jobs")["Items"])
-    assert _rss_bytes(asked.server) - asked.rss_bytes < (32 << 20) + 50_000 * jobs
+    # A page of 500 jobs with their programs in them is 35 MB, and several times that while it is written.
+    assert _rss_bytes(asked.server) - asked.rss_bytes < (160 if EXAMPLES else 32) << 20
     # How long a machine takes that does other things, too, says nothing.
     assert not EXAMPLES or asked.slowest_seconds < 1
