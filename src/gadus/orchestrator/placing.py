@@ -60,6 +60,8 @@ class Placing:
         self._refusal = refusal
         self._background = background
         self._jobs: Jobs | None = None
+        self._last_needs: tuple[JobSpec, Needs] | None = None
+        self._last_reasons: tuple[Node, Needs, bool] | None = None
         self._waiting = Waiting()
         self._pauses = Pauses(self._enter_now)
         self._room = Room()
@@ -84,13 +86,19 @@ class Placing:
                 job_id=job.id,
                 execution_id=vacancy.id,
                 index=vacancy.index,
-                needs=self._needs_of(job.spec),
+                needs=self._needs(job.spec),
                 priority=job.spec.priority,
                 since=vacancy.since,
                 only_node=vacancy.node,
             ),
             not_before=vacancy.not_before,
         )
+
+    def _needs(self, spec: JobSpec) -> Needs:
+        """Asked for each part of a job, one after the other: there may be very many."""
+        if self._last_needs is None or self._last_needs[0] is not spec:
+            self._last_needs = (spec, self._needs_of(spec))
+        return self._last_needs[1]
 
     def enter(self, entry: Entry, *, not_before: float = 0.0, again: bool = False) -> None:
         """As `add`, of an entry that was made before; `again` when its job knows whether any node could run it."""
@@ -232,7 +240,9 @@ class Placing:
     def _never(self, node: Node, entry: Entry) -> bool:
         if node.id in entry.but_not or (entry.only_node and entry.only_node != node.id):
             return True
-        return bool(reasons_against(node, entry.needs))
+        if self._last_reasons is None or self._last_reasons[0] is not node or self._last_reasons[1] is not entry.needs:
+            self._last_reasons = (node, entry.needs, bool(reasons_against(node, entry.needs)))
+        return self._last_reasons[2]
 
     def _tell_unplaceable(self, entry: Entry, nodes: Sequence[Node]) -> None:
         # A job is told once of all that it waits for: of a hundred thousand executions each would wait for its turn.
