@@ -2,6 +2,7 @@
 A real nursery whose shims do what their job's name says: ``python nursery_process.py <directory> <descriptor>``.
 
     end:<code>      write a line to <directory>/ran and end with the code
+    thread          use a thread of the loop, which stays for the next execution, and end with 0
     sleep           write the line, then sleep; cancelled, write "tidied" first
     defect          raise something of ours
     leave:<what>    end with 0 and leave a thread, a child or a task
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from gadus.contracts import Reporter
 from gadus.core.job import Execution, Job, Outcome, Phase
+from gadus.eventloop import new_event_loop
 from gadus.shims import nursery
 from gadus.shims.shim import live
 
@@ -56,6 +58,9 @@ def main() -> None:
         match job.spec.name.split(":"):
             case ["end", code]:
                 return Outcome(exit_code=int(code))
+            case ["thread"]:
+                await asyncio.to_thread(threading.get_ident)
+                return Outcome(exit_code=0)
             case ["leave", what]:
                 leave(what)
                 return Outcome(exit_code=0)
@@ -69,7 +74,7 @@ def main() -> None:
         return Outcome(exit_code=0)
 
     def become_shim(executions: Iterator[str]) -> None:
-        live(directory / "shims", executions, execute, asyncio.new_event_loop, lambda: None)
+        live(directory / "shims", executions, execute, new_event_loop, lambda: None)
 
     with socket.socket(fileno=descriptor) as asking:
         nursery.serve(asking, become_shim)

@@ -65,7 +65,10 @@ class Server:
 
 
 def job(name: str) -> Job:
-    spec = JobSpec.model_validate({"Name": name, "Type": "batch", "Tasks": [{"Name": "main", "Engine": {"Type": "wasm"}}]})
+    """A job of this name, and of so many further bytes as stand behind a slash."""
+    name, _, size_bytes = name.partition("/")
+    task = {"Name": "main", "Engine": {"Type": "wasm"}, "Env": {"LARGE": "x" * int(size_bytes or 0)}}
+    spec = JobSpec.model_validate({"Name": name, "Type": "batch", "Tasks": [task]})
     return Job(id="j-1", spec=spec, created_at=1.0, begun_at=1.0, modified_at=1.0)
 
 

@@ -51,6 +51,25 @@ async def test_end_that_nobody_watched_is_told_to_who_asks_later(servers: Callab
     assert second.ran() == ["e-1 began"]
 
 
+async def test_execution_that_is_stopped_as_it_begins_ends_also_in_a_process_that_ran_another(server: Server) -> None:
+    """The order is large, so that reading it takes a while: the signal comes before the execution itself has begun."""
+    processes = set()
+    for number in range(10):
+        assert (await server.run("thread", f"e-{number}-before")).exit_code == 0
+        task = asyncio.create_task(server.run("sleep/20000000", f"e-{number}"))
+        records = server.records(f"e-{number}")
+        async with asyncio.timeout(20):
+            while (process := records.process()) is None:  # noqa: ASYNC110 - the other is a process
+                await asyncio.sleep(0)
+            assert signal_to(process, signal.SIGTERM)
+            outcome = await task
+        assert outcome.error is not None
+        assert outcome.error.kind == "Stopped"
+        processes.add(process)
+    # Otherwise none of them ran in a process that had run another.
+    assert len(processes) < 10
+
+
 async def test_nursery_that_is_killed_takes_no_shim_with_it_and_is_replaced(server: Server) -> None:
     running = await server.until_running("sleep")
     nursery = server.nursery._process

@@ -9,7 +9,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -64,15 +64,19 @@ def live(
 
 
 def _run(records: Records, me: Identity, execute: Execute, runner: asyncio.Runner) -> None:
-    # Whoever sent a signal until now meant another: nobody knows yet that this process runs the execution.
+    # A thread of an earlier execution does not block the signal: then it comes before anybody waits for it.
+    told_to_end: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told_to_end.append(number))
+    # Whoever sent one until now meant another: nobody knows yet that this process runs the execution.
     signal.sigtimedwait({signal.SIGTERM}, 0)
+    told_to_end.clear()
     with records.begun(me) as journal:
         if journal is None:
             return
         _say_troubles_in(records.path)
         order = records.ordered()
         try:
-            outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Telling(journal)))
+            outcome = runner.run(_to_its_end(order.job, order.execution, execute, _Telling(journal), told_to_end))
         except Exception as error:
             _end(journal, Outcome(error=Failure(kind="Bug", message=f"{type(error).__name__}: {error}")))
             raise
@@ -102,10 +106,14 @@ def _is_of_the_loop(thread: threading.Thread) -> bool:
     return thread is threading.main_thread() or thread.name.startswith(_OF_THE_LOOP)
 
 
-async def _to_its_end(job: Job, execution: Execution, execute: Execute, journal: Reporter) -> Outcome:
+async def _to_its_end(
+    job: Job, execution: Execution, execute: Execute, journal: Reporter, told_to_end: Sequence[int]
+) -> Outcome:
     running = asyncio.ensure_future(execute(job, execution, journal))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    if told_to_end:
+        running.cancel()
     try:
         return await running
     except asyncio.CancelledError:
