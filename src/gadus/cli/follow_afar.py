@@ -45,6 +45,7 @@ class Following:
         self._steps: Steps = steps_for_people() if manner.shows_progress else NoSteps()
         self._history = History(spec)
         self._output: Output | None = None
+        self._all_came = asyncio.Event()
         self._passed: Counter[tuple[str, Stream]] = Counter()
         self._patient_seconds = patient_seconds
         self._told_away = False
@@ -101,8 +102,17 @@ class Following:
             if not token or (self._ends_at_running and self._history.runs):
                 return await patience.asked(self._described)
             if len(items) < _PAGE:
-                await asyncio.sleep(pause)
+                await self._until_over(pause)
             pause = _FIRST_SECONDS if items else min(pause * 1.5, _LONGEST_SECONDS)
+
+    async def _until_over(self, seconds: float) -> None:
+        """So long, or until all output has come: then the job has ended, and nothing is waited for."""
+        if self._all_came.is_set():
+            await asyncio.sleep(_FIRST_SECONDS)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._all_came.wait()
 
     async def _next_entries(self, token: str) -> Document:
         return await self._api.ask("GET", f"{self._path}/history", query={"next_token": token, "limit": _PAGE})
@@ -138,6 +148,7 @@ class Following:
                 await patience.lost(exc)
                 continue
             if answer["Job"]["State"]["StateType"] in ("Completed", "Failed", "Stopped"):
+                self._all_came.set()
                 return
             # The server ended, and has begun again.
             await asyncio.sleep(_FIRST_SECONDS)
