@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from descriptors import opened
 from gadus.web.archive import _any, _file, _packed
 
 
@@ -49,7 +50,7 @@ async def test_archive_for_those_who_refuse_by_name_has_what_is_no_file_too(resu
 
 
 async def test_reader_that_goes_away_ends_the_packing(results: Path):
-    before = set(Path("/proc/self/fd").iterdir())
+    before = opened()
     async with aclosing(_packed(results, "w|gz", _file)) as pieces:
         assert await anext(pieces)
-    assert set(Path("/proc/self/fd").iterdir()) <= before
+    assert opened() <= before

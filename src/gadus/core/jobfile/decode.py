@@ -90,7 +90,7 @@ def _as_it_stands(data: Mapping[str, Any], params_model: ParamsModel) -> JobSpec
 
     Raises ValidationError or InvalidSpec for what is not right, or might not be.
     """
-    if any(key.lower() in _READ_ONLY for key in data) or _may_say_twice(data):
+    if any(key.lower() in _READ_ONLY for key in data) or _needs_care(data):
         return None
     spec = JobSpec.model_validate(data)
     if len(spec.tasks) != 1 or any(name.startswith(_RESERVED_META) for name in spec.meta) or check(spec):
@@ -105,13 +105,17 @@ def _as_it_stands(data: Mapping[str, Any], params_model: ParamsModel) -> JobSpec
     return spec.model_copy(update={"tasks": (task.model_copy(update=changes),)})
 
 
-def _may_say_twice(value: object) -> bool:
-    """Whether two keys of one mapping differ in their case at most."""
+def _needs_care(value: object, depth: int = 0) -> bool:
+    """Whether it is nested deeper than a job may be, or two keys of one mapping differ in their case at most."""
+    if depth > document.DEEPEST:
+        return True
     if isinstance(value, list):
-        return any(map(_may_say_twice, value))
+        return any(_needs_care(inner, depth + 1) for inner in value)
     if not isinstance(value, dict):
         return False
-    return len({key.lower() for key in value}) < len(value) or any(map(_may_say_twice, value.values()))
+    if len({key.lower() for key in value}) < len(value):
+        return True
+    return any(_needs_care(inner, depth + 1) for inner in value.values())
 
 
 def _canonical(value: object, params_model: ParamsModel) -> object:
