@@ -28,7 +28,7 @@ from gadus.core.lifecycle import deadline
 from gadus.core.nodes import Gpu, Needs, Node, needs_of
 from gadus.core.partition import InputParams
 from gadus.core.plan import Placing, Plan
-from gadus.core.spec import InputSource, JobSpec, SpecConfig
+from gadus.core.spec import InputSource, JobSpec, SpecConfig, Task
 from gadus.manifests import Manifests
 from gadus.orchestrator.background import Background
 from gadus.orchestrator.following import Watcher
@@ -83,7 +83,7 @@ async def open_server(settings: Settings, watcher: Watcher, took: Callable[[floa
         with Writer(store, took) as writer:
             parts.forget_jobs_that_are_over(store)
             async with Background() as background:
-                asked = parts.needs_of, parts.needs_from, parts.refusal, parts.checked
+                asked = parts.needs_of, parts.needs_from, parts.refusal, parts.completed
                 server = Server(store, writer, backend, *asked, watcher, background)
                 server.start()
                 background.start(parts.clean_up_later())
@@ -138,10 +138,8 @@ class Parts:
         task = spec.task
         changes: dict[str, Any] = {}
         try:
-            engine, model = self.engine(task.engine.type)
-            params = decode_params(model, task.engine.params, "Tasks[0].Engine.Params")
-            changes["engine"] = _canonical(task.engine, params)
-            for number, needed in enumerate(engine.program_inputs(params, task)):
+            changes["engine"] = _canonical(task.engine, self._engine_params(task))
+            for number, needed in enumerate(self._program_inputs(task)):
                 self._checked_source(needed, f"Tasks[0].Engine.Params, module {number + 1}", problems)
         except InvalidSpec as error:
             problems += error.problems
@@ -149,12 +147,31 @@ class Parts:
             self._checked_source(one, f"Tasks[0].InputSources[{number}]", problems)
             for number, one in enumerate(task.input_sources)
         )
+        complete = self._with_defaults(spec, problems)
+        return complete.model_copy(update={"tasks": (complete.task.model_copy(update=changes),)})
+
+    def completed(self, spec: JobSpec) -> JobSpec:
+        """A decoded spec, whose params are canonical, as it will be kept. Raises InvalidSpec with all problems."""
+        problems: list[str] = []
+        try:
+            self._program_inputs(spec.task)
+        except InvalidSpec as error:
+            problems += error.problems
+        return self._with_defaults(spec, problems)
+
+    def _engine_params(self, task: Task) -> BaseModel:
+        return decode_params(self.engine(task.engine.type)[1], task.engine.params, "Tasks[0].Engine.Params")
+
+    def _program_inputs(self, task: Task) -> Sequence[InputSource]:
+        return self.engine(task.engine.type)[0].program_inputs(self._engine_params(task), task)
+
+    def _with_defaults(self, spec: JobSpec, problems: list[str]) -> JobSpec:
         settings = self._settings
         complete = with_defaults(spec, settings.job_defaults, settings.time_limits)
         problems += outside(complete, settings.time_limits)
         if problems:
             raise InvalidSpec(problems)
-        return complete.model_copy(update={"tasks": (complete.task.model_copy(update=changes),)})
+        return complete
 
     def engine(self, name: str) -> tuple[Engine, type[BaseModel]]:
         """The engine for a type name, made once, with the model of its params."""

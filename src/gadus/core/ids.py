@@ -1,11 +1,13 @@
-"""New identifiers: random ones, as UUIDs of version 4."""
+"""Identifiers, as UUIDs: random ones of version 4, and of version 5 those that follow from a text."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from uuid import UUID
+from hashlib import sha1
+from uuid import NAMESPACE_URL
 
+_VARIANTS = "89ab"
 _BYTES = 16
 _AT_ONCE = 256
 
@@ -24,4 +26,16 @@ def new_uuid() -> str:
         bytes_ = os.urandom(_BYTES * _AT_ONCE)
         _ready.extend(bytes_[start : start + _BYTES] for start in range(_BYTES, len(bytes_), _BYTES))
         random = bytes_[:_BYTES]
-    return str(UUID(bytes=random, version=4))
+    return _written(random.hex(), 4)
+
+
+def uuid_of(text: str) -> str:
+    """Always the same for the same text, as ``uuid5`` of the namespace of URLs gives it."""
+    # What it is made of is no secret: the hash is only to spread.
+    return _written(sha1(NAMESPACE_URL.bytes + text.encode(), usedforsecurity=False).hexdigest(), 5)
+
+
+def _written(digits: str, version: int) -> str:
+    """At least 32 hex digits as a UUID. The class for it takes several times as long, and each job needs some of these."""
+    variant = _VARIANTS[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-{version}{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 _BYTE_UNITS = {
     "": 1,
@@ -99,6 +100,7 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+@lru_cache(maxsize=1024)
 def _split(text: str) -> tuple[Decimal, str]:
     if len(text) > _LONGEST_TEXT:
         raise ValueError(f"{text[:_LONGEST_TEXT]}… is too long for an amount: use a number with an optional unit")

@@ -22,8 +22,8 @@ from .loop import Loop
 from .placing import NeedsOf, Placing, Refusal
 from .store import Store, Writer
 
-Check = Callable[[JobSpec], JobSpec]
-"""The spec as it will be kept. Raises InvalidSpec."""
+Complete = Callable[[JobSpec], JobSpec]
+"""A decoded spec as it will be kept. Raises InvalidSpec."""
 
 _LOOK_SECONDS = 0.5
 """How often the store is asked what other processes changed."""
@@ -40,14 +40,14 @@ class Server:
         needs_of: NeedsOf,
         needs_from: Callable[[str, str], Needs],
         refusal: Refusal,
-        check: Check,
+        complete: Complete,
         watcher: Watcher,
         background: Background,
     ) -> None:
         """`needs_from` reads the needs that the store has as text, of a job of a type."""
         self._store = store
         self._backend = backend
-        self._check = check
+        self._complete = complete
         self._needs_from = needs_from
         self._background = background
         self._placing = Placing(backend, needs_of, refusal, background)
@@ -62,12 +62,12 @@ class Server:
 
     async def submit(self, spec: JobSpec, *, key: str = "", by_name: bool = False, force: bool = False) -> Job:
         """
-        Accept a job: it is on the disk when this returns.
+        Accept a job, as it was decoded: it is on the disk when this returns.
 
         The same `key` again, in the same namespace, gives the job that it gave before. `by_name`: a job of the same name is
         renewed instead, unless nothing changed and `force` is not given. Raises InvalidSpec, Conflict, StorageUnavailable.
         """
-        spec = self._check(spec)
+        spec = self._complete(spec)
         if key and (known := self._store.submission(spec.namespace, key)):
             return self._loop.job(known)
         if by_name and spec.name and (job := self._store.latest_named(spec.namespace, spec.name)):

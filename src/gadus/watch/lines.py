@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 import traceback
 import unicodedata
@@ -17,6 +18,8 @@ LONGEST_TEXT = 2000
 """So much of a message or of a field is kept."""
 LONGEST_TRACEBACK = 20_000
 
+_ONE_WORD = re.compile(r"[!#-<>-~]+")
+"""What people read as one word as it is: visible ASCII without quotes and equals signs."""
 _NOTHING: Mapping[str, Any] = {}
 _EMPTY = ("", None)
 _LOG = logging.getLogger("gadus")
@@ -94,7 +97,10 @@ def _clipped(text: str) -> str:
 
 
 def _quoted(value: Any) -> str:
-    text = _safe(str(value))
+    text = str(value)
+    if _ONE_WORD.fullmatch(text):
+        return text
+    text = _safe(text)
     return json.dumps(text, ensure_ascii=False) if set(text) & set(' "=') else text
 
 

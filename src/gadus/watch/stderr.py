@@ -84,6 +84,8 @@ class Aside(logging.Handler):
 def logging_to(descriptor: int, *, mode: str, level: str) -> Iterator[Aside]:
     """Everything that is logged in this process, from `level` on, is written there while the block lasts."""
     root, ours = logging.getLogger(), logging.getLogger("gadus")
+    # Of thread, process and task no line tells: to find them out takes as long as the rest of a record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = Aside(descriptor)
     handler.setFormatter(formatter(mode))
     before = ours.level

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import unquote
 
-from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gadus.core.errors import GadusError
 from gadus.core.ids import new_uuid
 from gadus.watch.context import request_id, traceparent, traceparent_in
 
@@ -21,7 +17,7 @@ from .archive import Archives
 from .auth import Auth
 from .changes import Changes
 from .describing import Describing
-from .errors import told
+from .dispatch import STARTED, Dispatch
 from .fleet import Fleet
 from .guard import Guard
 from .jobs import Jobs
@@ -32,20 +28,18 @@ from .parts import JobParts
 from .pins import Pins
 from .proving import Proving
 from .scoped import AnyScoped
-from .versions import Versions
+from .versions import VERSION_HEADERS, Versions
 
 PREFIX = "/api/v1"
+_MARKS = [*VERSION_HEADERS, (b"x-content-type-options", b"nosniff")]
+_HEADS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _REQUEST_ID = re.compile(r"[-A-Za-z0-9_.:]{1,64}")
 
 
 def application(rooms: Rooms) -> ASGIApp:
     """The routes over a running server."""
     routes = routes_of(rooms)
-    handlers: dict[Any, Any] = {HTTPException: told, GadusError: told, Exception: told}
-    app = Starlette(routes=routes, exception_handlers=handlers)
-    # A job may be named anything: to send a client elsewhere for a slash would be a guess.
-    app.router.redirect_slashes = False
-    return _Outside(Guard(Versions(app), routes, rooms.gate, rooms.hosts))
+    return _Outside(Guard(Versions(Dispatch(routes)), routes, rooms.gate, rooms.hosts))
 
 
 def routes_of(rooms: Rooms) -> list[AnyScoped]:
@@ -61,7 +55,7 @@ def routes_of(rooms: Rooms) -> list[AnyScoped]:
 
 
 class _Outside:
-    """Gives each request an id, and reads its path as it was meant."""
+    """Gives each request an id, reads its path as it was meant, and marks what is answered."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -72,18 +66,23 @@ class _Outside:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        # As it is in the request line: a slash that is written %2F belongs to a name.
-        parts = scope["raw_path"].decode("ascii", "replace").split("/")
-        scope["path"] = "/".join(unquote(part).replace("/", SLASH) for part in parts)
+        scope["path"] = _path_meant(scope["raw_path"].decode("ascii", "replace"))
         scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_uuid()
         request_id.set(scope["gadus.request_id"])
         traceparent.set(traceparent_in(headers.get("traceparent", "")))
+        marks = [*_MARKS, (b"x-request-id", scope["gadus.request_id"].encode())]
 
         async def send_marked(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                marked = MutableHeaders(scope=message)
-                marked["X-Request-Id"] = scope["gadus.request_id"]
-                marked["X-Content-Type-Options"] = "nosniff"
+            if message["type"] in _HEADS:
+                scope[STARTED] = True
+                message["headers"] = [*message.get("headers", ()), *marks]
             await send(message)
 
         await self._app(scope, receive, send_marked)
+
+
+def _path_meant(raw: str) -> str:
+    """As it is in the request line: a slash that is written %2F belongs to a name."""
+    if "%" not in raw:
+        return raw
+    return "/".join(unquote(part).replace("/", SLASH) for part in raw.split("/"))

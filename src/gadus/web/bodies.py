@@ -98,7 +98,8 @@ def _too_large() -> HTTPException:
 def _parsed(data: bytes) -> object:
     try:
         document = json.loads(data.decode(), object_pairs_hook=_fields, parse_constant=_no_number, parse_int=_whole)
-        _check(document, 0)
+        if _needs_a_look(data):
+            _check(document, 0)
     except UnicodeError as exc:
         raise InvalidSpec(["the body is not UTF-8 text"]) from exc
     except json.JSONDecodeError as exc:
@@ -108,12 +109,17 @@ def _parsed(data: bytes) -> object:
     return document
 
 
+def _needs_a_look(data: bytes) -> bool:
+    """Whether it may be nested too deep, or hold half a surrogate pair, which only an escape can write."""
+    return data.count(b"{") + data.count(b"[") > DEEPEST or b"\\u" in data
+
+
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in fields:
-            raise InvalidSpec([f"{clipped(key)}: given twice"])
-        fields[key] = value
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise InvalidSpec([f"{clipped(twice)}: given twice"])
     return fields
 
 

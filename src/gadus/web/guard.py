@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
@@ -23,6 +24,7 @@ from .errors import answer, refusal
 from .rates import Rates
 from .scoped import CALLER, GATE, OPEN, AnyScoped, caller_of
 
+_PORT = re.compile(r":[0-9]*\Z")
 _LIVES = re.compile(r"(?:/api/v1)?/(?:livez|readyz)")
 
 _LOOK_SECONDS = 1.0
@@ -135,14 +137,17 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         """Another site's name that was made to point here is how its pages could read the answers."""
-        name = re.sub(r":[0-9]*\Z", "", host).strip("[]").lower()
-        if name in self._hosts:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        name = _PORT.sub("", host).strip("[]").lower()
+        return name in self._hosts or _is_address(name)
+
+
+@lru_cache(maxsize=256)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _address(scope: Scope) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.requests import HTTPConnection
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from gadus.access.caller import ANYONE, Caller
 from gadus.access.gate import Gate
@@ -33,12 +35,15 @@ class ScopedRoute(Route):
         self.scopes: Mapping[str, str] = {method: _needed(scope, method) for method in sorted(self.methods or ())}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, if its caller may ask."""
+        """Answer one request, if its caller may ask. Raises HTTPException for another method than those it has."""
         scope[ROUTE] = self.path
-        needed = self.scopes.get(scope["method"], OPEN)
+        needed = self.scopes.get(scope["method"])
+        if needed is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(self.scopes)})
         if await _refused(needed, scope, receive, send):
             return
-        await super().handle(scope, receive, send)
+        response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 class ScopedWebSocketRoute(WebSocketRoute):
@@ -53,7 +58,7 @@ class ScopedWebSocketRoute(WebSocketRoute):
         scope[ROUTE] = self.path
         if await _refused(self.scopes["GET"], scope, receive, send):
             return
-        await super().handle(scope, receive, send)
+        await self.endpoint(WebSocket(scope, receive, send))
 
 
 AnyScoped = ScopedRoute | ScopedWebSocketRoute
@@ -83,7 +88,7 @@ def permit(request: HTTPConnection, scope: str, namespace: str) -> None:
 
 
 async def _refused(needed: str, scope: Scope, receive: Receive, send: Send) -> bool:
-    caller = caller_of(HTTPConnection(scope))
+    caller: Caller = scope.get(CALLER, ANYONE)
     if needed == OPEN or caller.may(needed):
         return False
     what = f"{caller.name} may not do this: it needs the scope {needed}, and has {', '.join(sorted(caller.scopes)) or 'none'}"

@@ -1,13 +1,13 @@
-"""Tells every client the version of this server, and refuses clients that are older than the oldest it can speak with."""
+"""The version that every client is told; clients older than the oldest that can be spoken with are refused."""
 
 from __future__ import annotations
 
 import re
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gadus import __version__
 from gadus.core.problem import clipped
@@ -22,33 +22,31 @@ _SEMANTIC = re.compile(r"v?([0-9]{1,9})(?:\.([0-9]{1,9}))?(?:\.([0-9]{1,9}))?(-[
 _NEVER = "0001-01-01 00:00:00 +0000 UTC"
 
 
+_BUILD = version_document()
+VERSION_HEADERS = [
+    (name, text.encode())
+    for name, text in (
+        (b"x-bacalhau-git-version", _BUILD["GitVersion"]),
+        (b"x-bacalhau-git-commit", _BUILD["GitCommit"]),
+        (b"x-bacalhau-build-date", _NEVER),
+        (b"x-bacalhau-build-os", _BUILD["GOOS"]),
+        (b"x-bacalhau-arch", _BUILD["GOARCH"]),
+    )
+]
+"""In the head of every answer."""
+
+
 class Versions:
-    """The application, with the version of this server in the head of each answer."""
+    """The application, for clients that it can speak with."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        build = version_document()
-        self._headers = {
-            "X-Bacalhau-Git-Version": build["GitVersion"],
-            "X-Bacalhau-Git-Commit": build["GitCommit"],
-            "X-Bacalhau-Build-Date": _NEVER,
-            "X-Bacalhau-Build-OS": build["GOOS"],
-            "X-Bacalhau-Arch": build["GOARCH"],
-        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request, or say which version would be answered."""
-
-        async def send_marked(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
-                marked = MutableHeaders(scope=message)
-                for name, text in self._headers.items():
-                    marked[name] = text
-            await send(message)
-
         text = Headers(scope=scope).get("x-bacalhau-git-version", "").strip()
         refused = _refused(HTTPConnection(scope), text) if text and not not_released(text) else None
-        await (refused or self._app)(scope, receive, send_marked)
+        await (refused or self._app)(scope, receive, send)
 
 
 def _refused(request: HTTPConnection, text: str) -> Response | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gadus.core.check import check, find
+from gadus.core.check import find
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import Problem, clipped, invalid, nearest
 from gadus.core.spec import InputSource, JobSpec, SpecConfig, Task
@@ -90,13 +90,14 @@ def _as_it_stands(data: Mapping[str, Any], params_model: ParamsModel) -> JobSpec
 
     Raises ValidationError or InvalidSpec for what is not right, or might not be.
     """
-    if any(key.lower() in _READ_ONLY for key in data) or _needs_care(data):
+    # Names that differ in their case only, or that the store alone sets, are none that the models take.
+    if _is_too_deep(data):
         return None
-    spec = JobSpec.model_validate(data)
-    if len(spec.tasks) != 1 or any(name.startswith(_RESERVED_META) for name in spec.meta) or check(spec):
+    spec = JobSpec.model_validate(data, by_name=False)
+    if len(spec.tasks) != 1 or any(name.startswith(_RESERVED_META) for name in spec.meta) or any(find(data)):
         return None
     task = spec.task
-    engine = params_model("engine", task.engine.name).model_validate(task.engine.params)
+    engine = _params(params_model("engine", task.engine.name), task.engine)
     inside = {name: _canonical(value, params_model) for name, value in engine if name in engine.model_fields_set}
     changes = {
         "engine": _with_params(task.engine, engine.model_copy(update=inside)),
@@ -105,17 +106,25 @@ def _as_it_stands(data: Mapping[str, Any], params_model: ParamsModel) -> JobSpec
     return spec.model_copy(update={"tasks": (task.model_copy(update=changes),)})
 
 
-def _needs_care(value: object, depth: int = 0) -> bool:
-    """Whether it is nested deeper than a job may be, or two keys of one mapping differ in their case at most."""
-    if depth > document.DEEPEST:
-        return True
-    if isinstance(value, list):
-        return any(_needs_care(inner, depth + 1) for inner in value)
-    if not isinstance(value, dict):
-        return False
-    if len({key.lower() for key in value}) < len(value):
-        return True
-    return any(_needs_care(inner, depth + 1) for inner in value.values())
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(document.DEEPEST + 1):
+        if not level:
+            return False
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
+
+
+def _params(model: type[BaseModel], config: SpecConfig) -> BaseModel:
+    """The params under the very names that the model has. Raises ValidationError, InvalidSpec."""
+    if model.model_config.get("extra") != "forbid":
+        raise InvalidSpec([f"{config.type}: what the plugin does not know must be looked for"])
+    return model.model_validate(config.params, by_name=False)
 
 
 def _canonical(value: object, params_model: ParamsModel) -> object:
@@ -124,7 +133,7 @@ def _canonical(value: object, params_model: ParamsModel) -> object:
         return tuple(_canonical(one, params_model) for one in value)
     if not isinstance(value, InputSource):
         return value
-    params = params_model("source", value.source.name).model_validate(value.source.params)
+    params = _params(params_model("source", value.source.name), value.source)
     return value.model_copy(update={"source": _with_params(value.source, params)})
 
 

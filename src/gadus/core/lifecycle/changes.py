@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from uuid import NAMESPACE_URL, uuid5
 
+from gadus.core.ids import uuid_of
 from gadus.core.job import Action, Execution, Job, Place, State, Stop, Vacancy, Withdraw
 
 
 def execution_id(job_id: str, index: int, attempt: int, edition: int = 1) -> str:
     """The id of one attempt of one index: always the same, so that placing twice is placing once."""
-    return f"e-{uuid5(NAMESPACE_URL, f'{job_id}/{edition}/{index}/{attempt}')}"
+    return f"e-{uuid_of(f'{job_id}/{edition}/{index}/{attempt}')}"
 
 
 def vacate(
