@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from .capacity import Amounts
 from .spec import Constraint, JobSpec, NetworkType
@@ -72,7 +72,7 @@ class Needs:
         """The same needs always give the same text."""
         return json.dumps(
             {
-                "amounts": asdict(self.amounts),
+                "amounts": {one.name: getattr(self.amounts, one.name) for one in fields(Amounts)},
                 "engine": self.engine,
                 "sources": self.sources,
                 "publisher": self.publisher,

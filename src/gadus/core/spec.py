@@ -217,9 +217,9 @@ class Task(Wire):
     meta: dict[str, str] = Field(default_factory=dict, alias="Meta")
     input_sources: tuple[InputSource, ...] = Field((), alias="InputSources")
     result_paths: tuple[ResultPath, ...] = Field((), alias="ResultPaths")
-    resources: Resources = Field(default_factory=Resources, alias="Resources")
-    network: Network = Field(default_factory=Network, alias="Network")
-    timeouts: Timeouts = Field(default_factory=Timeouts, alias="Timeouts")
+    resources: Resources = Field(Resources(), alias="Resources")
+    network: Network = Field(Network(), alias="Network")
+    timeouts: Timeouts = Field(Timeouts(), alias="Timeouts")
 
     @field_validator("env")
     @classmethod

@@ -25,6 +25,7 @@ from gadus.core.job import (
     Match,
     Matched,
     Place,
+    Renewed,
     Stop,
     Submitted,
     Unplaceable,
@@ -34,6 +35,7 @@ from gadus.core.job import (
 from gadus.core.lifecycle import deadline, decide, due, resume
 from gadus.core.placement import Needs
 from gadus.core.waiting import Entry
+from gadus.threads import finished
 
 from .background import Background
 from .following import Following, Watcher
@@ -46,6 +48,9 @@ from .turns import Turns
 
 _APPENDS_TRIED = 20
 _STORE_PAUSES_SECONDS = (0.2, 1.0, 3.0, 10.0)
+_MANY = 2000
+"""Executions; to decide what becomes of as many takes longer than others should wait."""
+_ACTIONS_AT_ONCE = 500
 
 
 class Loop:
@@ -74,12 +79,13 @@ class Loop:
 
     async def submitted(self, event: Submitted, key: str = "") -> Job:
         """Accept a job: it is on the disk when this returns. Raises Conflict for a known key, StorageUnavailable."""
-        job, actions = decide(None, event)
-        await self._writer.append(None, job, event, key=key)
-        self.own.note(job)
-        self._now_is(job)
-        self._told(None, job, event)
-        self._act(job, actions)
+        async with self._turns.of(event.job_id):
+            job, actions = await _folded(None, [event])
+            await self._writer.append(None, job, event, key=key)
+            self.own.note(job)
+            self._now_is(job)
+            self._told(None, job, event)
+            await self._act_in_turn(job, actions)
         return job
 
     async def happened(self, job_id: str, *events: Event) -> Job:
@@ -91,16 +97,16 @@ class Loop:
         async with self._turns.of(job_id):
             for _ in range(_APPENDS_TRIED):
                 before = self._held.get(job_id) or self._store.get(job_id)
-                job, actions = _folded(before, events)
+                job, actions = await _folded(before, events)
                 try:
                     await self._writer.append(before, job, *events)
                 except Conflict:
-                    self._take_in(self._store.get(job_id))
+                    await self._take_in(self._store.get(job_id))
                     continue
                 self.own.note(job)
                 self._now_is(job)
                 self._told(before, job, *events)
-                self._act(job, actions)
+                await self._act_in_turn(job, actions)
                 if _over(job) and not _over(before):
                     self._background.start(self._backend.over(job_id))
                 return job
@@ -136,7 +142,7 @@ class Loop:
         async with self._turns.of(job_id):
             held, job = self._held.get(job_id), self._store.get(job_id)
             if (held or not job.attended) and (held is None or held.version < job.version):
-                self._take_in(job)
+                await self._take_in(job)
 
     def job(self, job_id: str) -> Job:
         """The job as it is now. Raises NotFound."""
@@ -176,6 +182,13 @@ class Loop:
     async def _stranger_gone(self, execution_id: str) -> None:
         await self._backend.stop(execution_id)
         await self._backend.forget(execution_id)
+
+    async def _act_in_turn(self, job: Job, actions: Sequence[Action]) -> None:
+        """Others have a turn now and then: a job of a hundred thousand executions must not keep them waiting."""
+        for start in range(0, len(actions), _ACTIONS_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            self._act(job, actions[start : start + _ACTIONS_AT_ONCE])
 
     def _act(self, job: Job, actions: Sequence[Action]) -> None:
         for action in actions:
@@ -228,7 +241,7 @@ class Loop:
                 job_id, Expired(at=max(time.time(), at), limit=limit, message=self._placing.why_it_waits(job))
             )
 
-    def _take_in(self, job: Job) -> None:
+    async def _take_in(self, job: Job) -> None:
         known = self._held.get(job.id)
         now_waiting = {vacancy.id for vacancy in job.vacancies}
         for vacancy in known.vacancies if known else ():
@@ -236,7 +249,7 @@ class Loop:
                 self._placing.withdraw(vacancy.id)
         self._now_is(job)
         self._watcher.changed(job)
-        self._act(job, resume(job))
+        await self._act_in_turn(job, resume(job))
 
     def _told(self, before: Job | None, job: Job, *events: Event) -> None:
         self._watcher.changed(job)
@@ -247,11 +260,19 @@ class Loop:
         self._timers.set(job.id, deadline(job))
 
 
-def _folded(job: Job, events: Sequence[Event]) -> tuple[Job, list[Action]]:
+async def _folded(before: Job | None, events: Sequence[Event]) -> tuple[Job, list[Action]]:
+    """What becomes of the job, and what is to be done; in a thread when it has or gets very many executions."""
+    size = len(before.vacancies) + len(before.executions) if before else 0
+    size += max((event.spec.count for event in events if isinstance(event, Submitted | Renewed)), default=0)
+    return await finished(_folded_now, before, events) if size > _MANY else _folded_now(before, events)
+
+
+def _folded_now(job: Job | None, events: Sequence[Event]) -> tuple[Job, list[Action]]:
     actions: list[Action] = []
     for event in events:
         job, more = decide(job, event)
         actions += more
+    assert job is not None
     return job, actions
 
 

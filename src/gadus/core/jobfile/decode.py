@@ -112,10 +112,7 @@ def _is_too_deep(value: object) -> bool:
         if not level:
             return False
         level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
+            inner for one in level if isinstance(one, dict | list) for inner in (one.values() if isinstance(one, dict) else one)
         ]
     return bool(level)
 
