@@ -122,6 +122,7 @@ class Parts:
         self._sources: dict[str, Source[Any]] = {}
         self._unswept: set[str] = set()
         self._answers = Answers()
+        self._needs_by_default: dict[str, Amounts] = {}
 
     async def execute(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
         """Run one execution here."""
@@ -223,8 +224,11 @@ class Parts:
         return this_machine(self._settings)
 
     def _defaults(self, kind: str) -> Amounts:
-        # Who says nothing must fit the smallest machine, too.
-        return self._settings.job_defaults.get(kind, JobDefaults()).needs.at_most(self._node.most_for_one)
+        if kind not in self._needs_by_default:
+            needs = self._settings.job_defaults.get(kind, JobDefaults()).needs
+            # Who says nothing must fit the smallest machine, too.
+            self._needs_by_default[kind] = needs.at_most(self._node.most_for_one)
+        return self._needs_by_default[kind]
 
     def needs_of(self, spec: JobSpec) -> Needs:
         """What an execution of the job is taken to need, if it does not say."""

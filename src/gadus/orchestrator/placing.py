@@ -95,9 +95,12 @@ class Placing:
         )
 
     def _needs(self, spec: JobSpec) -> Needs:
-        """Asked for each part of a job, one after the other: there may be very many."""
-        if self._last_needs is None or self._last_needs[0] is not spec:
+        """Asked for each part of a job, one after the other, and for jobs that are alike: there may be very many."""
+        if self._last_needs is None:
             self._last_needs = (spec, self._needs_of(spec))
+        elif self._last_needs[0] is not spec:
+            needs, known = self._needs_of(spec), self._last_needs[1]
+            self._last_needs = (spec, known if known == needs else needs)
         return self._last_needs[1]
 
     def enter(self, entry: Entry, *, not_before: float = 0.0, again: bool = False) -> None:

@@ -161,7 +161,7 @@ def socket_route(path: str, *, scope: str, answering: Callable[[WebSocket], Awai
 
 def answered(request: Request, document: Any) -> Response:
     """A JSON document; on several lines when ``?pretty`` asks for it."""
-    pretty = "pretty" in request.query_params
+    pretty = bool(request.scope["query_string"]) and "pretty" in request.query_params
     separators = None if pretty else (",", ":")
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2 if pretty else None, separators=separators)
     return Response(text.encode() + b"\n", media_type="application/json")
