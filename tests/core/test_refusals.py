@@ -28,7 +28,8 @@ def test_client_of_a_server_ends_as_if_the_error_were_its_own(kind: type[GadusEr
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(400, Rejected), (404, NotFound), (410, NotFound), (418, Rejected), (500, Bug), (501, Bug), (302, Rejected)]
+    ("status", "kind"),
+    [(400, Rejected), (404, NotFound), (410, NotFound), (418, Rejected), (500, Bug), (501, Bug), (302, Rejected)],
 )
 def test_status_without_our_code_says_who_must_act(status: int, kind: type[GadusError]):
     assert known_by(status, "") is kind
