@@ -104,6 +104,20 @@ def test_another_certificate_is_shown_without_a_new_start(tmp_path: Path) -> Non
     self_signed(tmp_path / "tls", NAMES).load_into(context)
 
 
+async def test_a_certificate_that_cannot_be_renewed_is_told_before_the_old_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gadus.web.serving, "RENEW_SECONDS", 0.01)
+    kept = self_signed(tmp_path / "tls", NAMES)
+    with listening("127.0.0.1", 0) as listener:
+        async with served(None, listener, asyncio.Event(), lambda: kept), asyncio.timeout(8):  # type: ignore[arg-type]
+            kept.key.write_text("no key")
+            while not (told := [one for one in caplog.records if one.getMessage() == "certificate cannot be renewed"]):
+                await asyncio.sleep(0.01)
+    assert str(kept.key) in told[0].gadus_fields["message"]  # type: ignore[attr-defined]
+    assert told[0].levelname == "WARNING"
+
+
 async def test_a_handshake_that_does_not_go_on_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gadus.web.serving, "HANDSHAKE_SECONDS", 0.2)
     kept = self_signed(tmp_path / "tls", NAMES)
