@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from running import Running, serving
+from running import Running, eventually, serving
 
 import gadus.web.serving
 from gadus.access.certificate import VALID_DAYS, self_signed
@@ -21,6 +21,7 @@ from gadus.access.file import AccessFile
 from gadus.access.granting import create_token
 from gadus.cli.main import main
 from gadus.core.errors import InvalidSpec
+from gadus.threads import finished
 from gadus.web.serving import listening, served
 
 NAMES = frozenset({"localhost", "127.0.0.1"})
@@ -112,10 +113,9 @@ async def test_a_certificate_that_cannot_be_renewed_is_told_before_the_old_one_e
     with listening("127.0.0.1", 0) as listener:
         async with served(None, listener, asyncio.Event(), lambda: kept), asyncio.timeout(8):  # type: ignore[arg-type]
             kept.key.write_text("no key")
-            while not (told := [one for one in caplog.records if one.getMessage() == "certificate cannot be renewed"]):
-                await asyncio.sleep(0.01)
-    assert str(kept.key) in told[0].gadus_fields["message"]  # type: ignore[attr-defined]
-    assert told[0].levelname == "WARNING"
+            await finished(eventually, lambda: "certificate cannot be renewed" in caplog.messages)
+    assert str(kept.key) in caplog.records[0].gadus_fields["message"]  # type: ignore[attr-defined]
+    assert caplog.records[0].levelname == "WARNING"
 
 
 async def test_a_handshake_that_does_not_go_on_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

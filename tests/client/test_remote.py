@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gadus.client.opening import remote_api
+from gadus.client.paging import listed
 from gadus.config import ClientSettings
 from gadus.core.errors import Rejected, Unauthorized, Unavailable
+from gadus.core.secret import Secret
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -98,6 +100,20 @@ async def test_something_else_at_the_address_is_told(answer, kind, words):
     assert "address of a Gadus server" in told.value.hint
 
 
+@pytest.mark.parametrize("text", ["{}", "[1, 2]", '{"NextToken": ""}', "[" * 100_000], ids=["empty", "list", "other", "deep"])
+async def test_answer_of_something_else_is_told_as_that(text: str):
+    async with listening(saying(text)) as port, remote_api(ClientSettings(f"http://127.0.0.1:{port}")) as api:
+        with pytest.raises(Unavailable, match=r"the answer to GET /orchestrator/jobs (has no Items|is not JSON)") as told:
+            await listed(api, "/orchestrator/jobs", {}, limit=10)
+    assert "address of a Gadus server" in told.value.hint
+
+
+async def test_list_of_nothing_is_empty_however_a_server_says_it():
+    nothing = saying('{"Items": null, "NextToken": ""}')
+    async with listening(nothing) as port, remote_api(ClientSettings(f"http://127.0.0.1:{port}")) as api:
+        assert await listed(api, "/orchestrator/jobs", {}, limit=10) == ([], "")
+
+
 async def test_token_and_password_go_into_the_header_that_is_theirs():
     heads: list[bytes] = []
 
@@ -107,8 +123,8 @@ async def test_token_and_password_go_into_the_header_that_is_theirs():
         writer.close()
 
     async with listening(answer) as port:
-        await asked(f"http://127.0.0.1:{port}", token="secret")
-        await asked(f"http://127.0.0.1:{port}", user="ann", password="pass")
+        await asked(f"http://127.0.0.1:{port}", token=Secret("secret"))
+        await asked(f"http://127.0.0.1:{port}", user="ann", password=Secret("pass"))
         await asked(f"http://127.0.0.1:{port}")
     assert b"\r\nAuthorization: Bearer secret\r\n" in heads[0]
     assert b"\r\nAuthorization: Basic YW5uOnBhc3M=\r\n" in heads[1]

@@ -63,7 +63,12 @@ def test_log_of_a_running_job_is_followed_by_its_namespace_alone_and_noted_by_na
         own.close()
     finally:
         server("DELETE", f"{JOBS}/{job}", Authorization=f"Bearer {tokens['a']}")
-    for request, caller, status in (("own", "a", 101), ("anothers", "b", 101), ("nobodys", None, 401), ("unscoped", "watches", 403)):
+    for request, caller, status in (
+        ("own", "a", 101),
+        ("anothers", "b", 101),
+        ("nobodys", None, 401),
+        ("unscoped", "watches", 403),
+    ):
         line = eventually(lambda request=request: server.noted("request", request_id=request))
         assert (line.get("caller"), line["status"]) == (caller, status)
     assert not [token for token in tokens.values() if token in server.log.read_text()]

@@ -126,5 +126,5 @@ def test_library_that_logs_wrongly_does_not_end_by_it(mode: str):
     log.handle(logging.LogRecord("some.library", logging.WARNING, "", 0, "%d things of %s", ("five", "many"), None))
     log.end()
     os.close(writing)
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         assert b"%d things of %s" in pipe.read()

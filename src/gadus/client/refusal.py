@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
-from gadus.core.errors import Bug, Busy, GadusError, InvalidSpec, Unauthorized
+from gadus.core.errors import Bug, Busy, GadusError, InvalidSpec, Unauthorized, Unavailable
 from gadus.core.refusals import known_by
+
+from .answers import NOT_OURS, document_in
+from .transport import Document
 
 _LOGIN_HINT = "give a token with GADUS_API_TOKEN, or keep one in a profile: gadus profile save NAME --token-stdin"
 
@@ -17,9 +18,9 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, server: str) -
     document = _document(body)
     message = _text(document, "Message", "message", "error") or f"status {status}"
     hint = _text(document, "Hint")
-    if not document and server:
+    if not document.keys() - {"Value"} and server:
         message = f"{server} answered with status {status}, and not in the form of this API"
-        hint = "is it the address of a Gadus server?"
+        hint = NOT_OURS
     kind = known_by(status, _text(document, "Code"))
     if kind is InvalidSpec:
         return InvalidSpec(message.split("\n"), hint=hint)
@@ -30,15 +31,14 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, server: str) -
     return kind(message, hint=hint or (_LOGIN_HINT if kind is Unauthorized else ""))
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes) -> Document:
     try:
-        document = json.loads(body)
-    except ValueError:
+        return document_in(body, "")
+    except Unavailable:
         return {}
-    return document if isinstance(document, dict) else {}
 
 
-def _text(document: Mapping[str, Any], *names: str) -> str:
+def _text(document: Document, *names: str) -> str:
     return next((document[name] for name in names if isinstance(document.get(name), str) and document[name]), "")
 
 
