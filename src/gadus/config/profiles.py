@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from gadus.core.errors import InvalidSpec, NotFound, StorageUnavailable
 from gadus.core.problem import clipped, nearest
 from gadus.core.secret import NOTHING, Secret
+from gadus.durable import write_durably
 
 from .values import proof
 
@@ -125,25 +125,9 @@ class Profiles:
     def _write(self, path: Path, text: str) -> None:
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(path, text)
+            write_durably(path, text.encode())
         except OSError as exc:
             raise _unusable(path, exc) from exc
-
-
-def write_whole(path: Path, text: str) -> None:
-    """The file anew, for its owner alone; nobody ever sees half of it, and a failure leaves the old one. Raises OSError."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
 
 
 def _read(name: str, kept: Any) -> Profile:
