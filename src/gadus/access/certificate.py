@@ -61,19 +61,19 @@ def given(chain: str, key: str) -> Certificate:
     return Certificate(Path(chain), Path(key))
 
 
-def self_signed(directory: Path, names: Collection[str], *, now: dt.datetime | None = None) -> Certificate:
+def self_signed(chain: Path, names: Collection[str], *, now: dt.datetime | None = None) -> Certificate:
     """
-    The certificate in `directory` for these names and addresses; made anew when it ends soon, or lacks one of them.
+    The certificate in the file `chain`, for these names and addresses; made anew when it ends soon, or lacks one of them.
 
-    Raises StorageUnavailable when it cannot be written.
+    Its key is beside it. Raises StorageUnavailable when it cannot be written.
     """
     now = now or dt.datetime.now(dt.UTC)
-    kept = Certificate(directory / "server.crt", directory / "server.key")
+    kept = Certificate(chain, chain.with_suffix(".key"))
     if not _serves(kept, names, now):
         try:
             _make(kept, names, now)
         except OSError as exc:
-            what = f"no certificate can be kept in {directory}: {exc.strerror or exc}"
+            what = f"no certificate can be kept in {chain.parent}: {exc.strerror or exc}"
             raise StorageUnavailable(what, hint="check that the disk is writable and has space") from exc
     return kept
 
