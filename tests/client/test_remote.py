@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from gadus.client.opening import remote_api
 from gadus.client.paging import listed
+from gadus.client.results import Results
 from gadus.config import ClientSettings
 from gadus.core.errors import Rejected, Unauthorized, Unavailable
 from gadus.core.secret import Secret
@@ -112,6 +114,16 @@ async def test_list_of_nothing_is_empty_however_a_server_says_it():
     nothing = saying('{"Items": null, "NextToken": ""}')
     async with listening(nothing) as port, remote_api(ClientSettings(f"http://127.0.0.1:{port}")) as api:
         assert await listed(api, "/orchestrator/jobs", {}, limit=10) == ([], "")
+
+
+@pytest.mark.parametrize("url", ["http://[::1/x.tar.gz?sig=s3cret", "https://u:s3cret@a..b/x", "http://h:99999/x?sig=s3cret"])
+async def test_result_at_what_is_no_address_is_told_without_what_opens_it(url: str):
+    one = {"ID": "e-1", "ComputeState": {"StateType": 9}, "Type": "urlDownload", "Params": {"URL": url}}
+    answer = saying(json.dumps({"Items": [one]}))
+    async with listening(answer) as port, remote_api(ClientSettings(f"http://127.0.0.1:{port}")) as api:
+        with pytest.raises(Rejected, match="which is no address") as told:
+            await Results(api).of({"ID": "j-1"}, {})
+    assert "s3cret" not in told.value.message
 
 
 async def test_token_and_password_go_into_the_header_that_is_theirs():
