@@ -34,7 +34,7 @@ def load(room: Room, name: str) -> Any:
     wanted = _ALIASES[room].get(name.lower(), name.lower())
     if wanted not in names(room):
         kind = "engine" if room == "engines" else "source"
-        raise InvalidSpec([f"{name!r} is not a {kind} of this installation: use {' or '.join(names(room))}"])
+        raise InvalidSpec([f"{name!r} is no {kind} of this installation: use {' or '.join(names(room))}"])
     for point in entry_points(group=f"gadus.{room}"):
         if point.name.lower() == wanted:
             return point.load()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gadus.access import sessions
+from gadus.access.attempts import Attempts
 from gadus.access.caller import ALL, SCOPES, Caller
 from gadus.access.file import AccessFile
 from gadus.access.gate import Gate
@@ -145,6 +148,66 @@ async def test_wrong_passwords_from_an_address_make_it_wait_longer_each_time(fil
     clock.now += second.value.retry_after_seconds
     assert (await gate.user("ann", "a good password", "10.0.0.1")).name == "ann"
     await wrong(7)
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+async def test_guesses_that_are_sent_at_once_tell_no_more_than_one_by_one(file: AccessFile) -> None:
+    add_user(file, "ann", ["read:job"], ["a"], quick_hash("a good password"))
+    gate = Gate(file, clock=Clock())
+    guesses = [*(f"wrong {number}" for number in range(20)), "a good password"]
+    answers = await asyncio.gather(*(gate.caller(basic("ann", guess), "10.0.0.1") for guess in guesses), return_exceptions=True)
+    assert isinstance(answers[-1], Busy)
+    assert sum(isinstance(answer, Unauthorized) for answer in answers) == 5
+
+
+async def test_who_has_a_password_cannot_use_it_to_guess_those_of_others_without_a_pause(file: AccessFile) -> None:
+    add_user(file, "ann", ["read:job"], ["a"], quick_hash("a good password"))
+    add_user(file, "mallory", ["read:job"], ["a"], quick_hash("of mallory"))
+    clock = Clock()
+    gate = Gate(file, clock=clock)
+
+    async def guess(number: int) -> None:
+        with pytest.raises(Unauthorized):
+            await gate.user("ann", f"wrong {number}", "10.0.0.1")
+        await gate.user("mallory", "of mallory", "10.0.0.1")
+
+    for number in range(4):
+        await guess(number)
+    with pytest.raises(Busy):
+        await guess(5)
+    # Somebody who mistypes now and then never gets there.
+    for number in range(10):
+        clock.now += 2 * 3600
+        await guess(number)
+
+
+def test_who_guesses_for_weeks_still_waits() -> None:
+    clock = Clock()
+    attempts = Attempts(clock)
+    for _ in range(2000):
+        attempts.failed("10.0.0.1", "ann")
+        clock.now += 300
+    clock.now -= 1
+    with pytest.raises(Busy):
+        attempts.check("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "change", [lambda file: set_password(file, "ann", quick_hash("another")), lambda file: remove_user(file, "ann")]
+)
+async def test_a_password_that_ends_while_it_is_checked_lets_nobody_in(
+    file: AccessFile, change: Callable[[AccessFile], object]
+) -> None:
+    """1. The check begins, in a thread. 2. The user gets another password, or is removed. 3. It was right."""
+    add_user(file, "ann", ["read:job"], ["a"], quick_hash("a good password"))
+    signing_in = asyncio.ensure_future(Gate(file).session_of_user("ann", "a good password", "10.0.0.1"))
+    await asyncio.sleep(0)
+    change(file)
+    with pytest.raises(Unauthorized):
+        await signing_in
 
 
 async def test_a_key_that_is_not_known_is_told_how_to_become_known(file: AccessFile) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import shlex
 import socket
 import ssl
 from collections.abc import Iterator
@@ -13,14 +14,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from running import Running, serving
+from running import Running, eventually, serving
 
 import gadus.web.serving
 from gadus.access.certificate import VALID_DAYS, self_signed
 from gadus.access.file import AccessFile
 from gadus.access.granting import create_token
 from gadus.cli.main import main
-from gadus.core.errors import InvalidSpec
+from gadus.client.opening import remote_api
+from gadus.config import client_settings
+from gadus.core.errors import InvalidSpec, Unavailable
+from gadus.threads import finished
 from gadus.web.serving import listening, served
 
 NAMES = frozenset({"localhost", "127.0.0.1"})
@@ -58,6 +62,24 @@ def test_a_client_that_knows_the_certificate_is_answered_over_tls(secure: tuple[
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
+async def test_what_a_server_prints_about_how_to_reach_it_is_all_that_a_client_needs(secure: tuple[Running, str]) -> None:
+    server, token = secure
+    assert server.process.stderr is not None
+    lines = iter(server.process.stderr.readline, b"")
+    exported = next(shlex.split(line.decode())[1:] for line in lines if b"export GADUS_API_HOST" in line)
+    environment = dict(word.split("=", 1) for word in exported) | {"GADUS_API_TOKEN": token}
+    async with remote_api(client_settings(environment)) as api:
+        assert (await api.ask("GET", "/orchestrator/jobs"))["Items"] == []
+
+
+async def test_who_asks_without_tls_is_told_of_it(secure: tuple[Running, str]) -> None:
+    port = str(urlsplit(secure[0].url).port)
+    async with remote_api(client_settings({"GADUS_API_PORT": port})) as api:
+        with pytest.raises(Unavailable) as refused:
+            await api.ask("GET", "/orchestrator/jobs")
+    assert "add --tls" in refused.value.hint
+
+
 def test_tls_1_2_is_the_oldest_that_is_spoken_and_strangers_are_noticed(secure: tuple[Running, str]) -> None:
     server, _ = secure
     old = trusting(server)
@@ -87,26 +109,41 @@ def test_plain_http_is_not_answered_where_tls_is_spoken(secure: tuple[Running, s
 
 def test_the_certificate_of_our_own_is_kept_until_it_ends_soon_or_lacks_a_name(tmp_path: Path) -> None:
     now = dt.datetime.now(dt.UTC)
-    first = self_signed(tmp_path / "tls", NAMES, now=now).fingerprint
-    assert self_signed(tmp_path / "tls", NAMES, now=now + dt.timedelta(days=VALID_DAYS - 31)).fingerprint == first
+    first = self_signed(tmp_path / "tls" / "server.crt", NAMES, now=now).fingerprint
+    assert (
+        self_signed(tmp_path / "tls" / "server.crt", NAMES, now=now + dt.timedelta(days=VALID_DAYS - 31)).fingerprint == first
+    )
     assert (tmp_path / "tls" / "server.key").stat().st_mode & 0o777 == 0o600
-    more = self_signed(tmp_path / "tls", NAMES | {"more.example"}, now=now).fingerprint
-    later = self_signed(tmp_path / "tls", NAMES, now=now + dt.timedelta(days=VALID_DAYS - 29)).fingerprint
+    more = self_signed(tmp_path / "tls" / "server.crt", NAMES | {"more.example"}, now=now).fingerprint
+    later = self_signed(tmp_path / "tls" / "server.crt", NAMES, now=now + dt.timedelta(days=VALID_DAYS - 29)).fingerprint
     assert len({first, more, later}) == 3
 
 
 def test_another_certificate_is_shown_without_a_new_start(tmp_path: Path) -> None:
-    kept = self_signed(tmp_path / "tls", NAMES)
+    kept = self_signed(tmp_path / "tls" / "server.crt", NAMES)
     context = kept.context()
     (tmp_path / "tls" / "server.key").unlink()
     with pytest.raises(InvalidSpec, match="cannot be used as certificate and key"):
         kept.load_into(context)
-    self_signed(tmp_path / "tls", NAMES).load_into(context)
+    self_signed(tmp_path / "tls" / "server.crt", NAMES).load_into(context)
+
+
+async def test_a_certificate_that_cannot_be_renewed_is_told_before_the_old_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gadus.web.serving, "RENEW_SECONDS", 0.01)
+    kept = self_signed(tmp_path / "tls" / "server.crt", NAMES)
+    with listening("127.0.0.1", 0) as listener:
+        async with served(None, listener, asyncio.Event(), lambda: kept), asyncio.timeout(8):  # type: ignore[arg-type]
+            kept.key.write_text("no key")
+            await finished(eventually, lambda: "certificate cannot be renewed" in caplog.messages)
+    assert str(kept.key) in caplog.records[0].gadus_fields["message"]  # type: ignore[attr-defined]
+    assert caplog.records[0].levelname == "WARNING"
 
 
 async def test_a_handshake_that_does_not_go_on_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gadus.web.serving, "HANDSHAKE_SECONDS", 0.2)
-    kept = self_signed(tmp_path / "tls", NAMES)
+    kept = self_signed(tmp_path / "tls" / "server.crt", NAMES)
     with listening("127.0.0.1", 0) as listener:
         async with served(None, listener, asyncio.Event(), lambda: kept):  # type: ignore[arg-type] # nothing is asked of it
             reader, writer = await asyncio.open_connection(*listener.getsockname())

@@ -13,13 +13,14 @@ import pytest
 from command import Cli, Ended
 from test_cli_serve import ended, forever, get, put, running
 
+from gadus.cli import child
 from gadus.cli.main import main
 from gadus.config import settings_from
 from gadus.core.job import State
 from gadus.wiring import store_of
 
 
-def test_what_it_prints_works_and_nothing_is_left_after_ctrl_c(cli: Cli, eventually):
+def test_what_it_prints_works_and_nothing_is_left_after_ctrl_c(cli: Cli, eventually, monkeypatch):
     # A user's settings are for other installations.
     cli.environment |= {"GADUS_STORE": "nowhere.db", "TMPDIR": str(cli.directory)}
     stack = cli.start("devstack", "--port", "0", "--json", "--labels", "zone=dev", "--compute-nodes", "3")
@@ -42,6 +43,9 @@ def test_what_it_prints_works_and_nothing_is_left_after_ctrl_c(cli: Cli, eventua
     assert typed(cli, docker.replace("gadus", "gadus plan", 1)).out.count(b"daily/harbour-2023.csv") == 1
     assert b"completed" in typed(cli, jobs).out.lower()
 
+    later = put(said["url"], "/api/v1/orchestrator/jobs", {"Job": forever()})["JobID"]
+    monkeypatch.setattr(child, "_PAGE", 1)
+    assert list(child._living(said["url"])) == [job_id, later], "of all pages"
     stack.send_signal(signal.SIGINT)
     code, out, err = ended(stack)
     assert (code, out) == (0, b"")
@@ -55,6 +59,8 @@ def test_what_it_prints_works_and_nothing_is_left_after_ctrl_c(cli: Cli, eventua
 
 
 def test_what_was_kept_in_a_directory_is_there_afterwards(cli: Cli):
+    # For other machines: it has no way to a server on this one.
+    cli.environment |= {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     stack = cli.start("devstack", "--port", "0", "--json", "--data-dir", "kept")
     assert stack.stdout is not None
     said = json.loads(stack.stdout.readline())

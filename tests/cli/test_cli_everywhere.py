@@ -9,7 +9,7 @@ from command import PROBE
 from served import Ask, Server, ask, server  # noqa: F401 - fixtures
 from test_cli_remote_run import job
 
-from gadus.cli.main import _tree
+from gadus.cli.tree import tree
 
 SAME = {
     "wasm run": ["--quiet", str(PROBE), "print", "out", "err"],
@@ -61,7 +61,7 @@ def served(server: Server) -> Server:  # noqa: F811
 
 
 def test_every_command_is_tried_or_belongs_to_one_place() -> None:
-    paths = set(_tree().paths())
+    paths = set(tree().paths())
     assert not set(SAME) - paths
     unknown = {path for path in paths - set(SAME) if path not in OF_ITS_OWN and path.split()[0] not in OF_ITS_OWN}
     assert unknown == set()
@@ -91,7 +91,7 @@ def test_plan_says_that_it_is_about_this_machine(served: Server, ask: Ask) -> No
     assert "Note: this is about this machine" in planned.err
 
 
-@pytest.mark.parametrize("path", sorted(set(_tree().paths()) - {"serve", "devstack"}))
+@pytest.mark.parametrize("path", sorted(set(tree().paths()) - {"serve", "devstack"}))
 def test_every_command_has_json_and_help(ask: Ask, path: str) -> None:  # noqa: F811
     helped = ask(*path.split(), "--help", host="none")
     assert helped.code == 0

@@ -9,7 +9,7 @@ import pytest
 from command import PROBE
 
 from gadus.cli.lazy import LazyGroup
-from gadus.cli.main import _tree
+from gadus.cli.tree import tree
 
 RUN = {
     "--wait": "false",
@@ -85,7 +85,7 @@ COMMANDS = {
 
 
 def command_of(path: tuple[str, str]) -> click.Command:
-    group = _tree().commands[path[0]]
+    group = tree().commands[path[0]]
     assert isinstance(group, LazyGroup)
     return group.leaves[path[1]].load()
 

@@ -80,7 +80,7 @@ def test_describe_tells_inputs_phases_and_history(kept: Cli, first):
     assert re.search(r"^Completed = 1$", shown, re.MULTILINE)
     sections = "Summary", "Job History", "Inputs", "Fetched", "Executions", r"Execution e-[0-9a-f]{8} History"
     assert re.search(r"\n.*\n".join(f"^{section}$" for section in sections), shown, re.DOTALL | re.MULTILINE)
-    assert re.search(r"Pending +Submission.*/in is 1 objects?, 2\.0 KiB.*Accepted job.*exit code 0", shown, re.DOTALL)
+    assert re.search(r"Pending +Submission.*/in is 1 object, 2\.0 KiB.*Accepted job.*exit code 0", shown, re.DOTALL)
     assert re.search(r"^e-[0-9a-f]{8} .* Completed +Stopped +1 +0 +0 .*\d+s ago +\d+s ago", shown, re.MULTILINE)
     assert f"gadus job get {first[:10]}" in shown
     assert "\x1b" not in shown

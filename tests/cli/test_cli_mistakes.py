@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command import PROBE, Cli
@@ -102,6 +103,15 @@ def test_defect_of_ours_leaves_its_traceback_in_a_file(cli: Cli):
     (kept,) = cli.data_dir.glob("bug-*.txt")
     assert str(kept).encode() in done.stderr
     assert "Traceback" in kept.read_text()
+
+
+def test_defect_of_ours_shows_no_traceback_where_settings_are_wrong_too(cli: Cli, tmp_path: Path):
+    environment = cli.environment | {"GADUS_CAPACITY_CPU": "much", "TMPDIR": str(tmp_path)}
+    broken = "import sys; sys.stdin = 5; from gadus.cli.main import main; main(['--api-host', 'http://a', 'job', 'run'])"
+    done = subprocess.run([sys.executable, "-c", broken], capture_output=True, env=environment, timeout=30, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (70, False)
+    (kept,) = tmp_path.glob("bug-*.txt")
+    assert str(kept).encode() in done.stderr
 
 
 def test_data_dir_may_stand_anywhere(cli: Cli, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,8 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gadus.client.opening import remote_api
+from gadus.client.paging import listed
+from gadus.client.results import Results
 from gadus.config import ClientSettings
 from gadus.core.errors import Rejected, Unauthorized, Unavailable
+from gadus.core.secret import Secret
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -98,6 +102,30 @@ async def test_something_else_at_the_address_is_told(answer, kind, words):
     assert "address of a Gadus server" in told.value.hint
 
 
+@pytest.mark.parametrize("text", ["{}", "[1, 2]", '{"NextToken": ""}', "[" * 100_000], ids=["empty", "list", "other", "deep"])
+async def test_answer_of_something_else_is_told_as_that(text: str):
+    async with listening(saying(text)) as port, remote_api(ClientSettings(f"http://127.0.0.1:{port}")) as api:
+        with pytest.raises(Unavailable, match=r"the answer to GET /orchestrator/jobs (has no Items|is not JSON)") as told:
+            await listed(api, "/orchestrator/jobs", {}, limit=10)
+    assert "address of a Gadus server" in told.value.hint
+
+
+async def test_list_of_nothing_is_empty_however_a_server_says_it():
+    nothing = saying('{"Items": null, "NextToken": ""}')
+    async with listening(nothing) as port, remote_api(ClientSettings(f"http://127.0.0.1:{port}")) as api:
+        assert await listed(api, "/orchestrator/jobs", {}, limit=10) == ([], "")
+
+
+@pytest.mark.parametrize("url", ["http://[::1/x.tar.gz?sig=s3cret", "https://u:s3cret@a..b/x", "http://h:99999/x?sig=s3cret"])
+async def test_result_at_what_is_no_address_is_told_without_what_opens_it(url: str):
+    one = {"ID": "e-1", "ComputeState": {"StateType": 9}, "Type": "urlDownload", "Params": {"URL": url}}
+    answer = saying(json.dumps({"Items": [one]}))
+    async with listening(answer) as port, remote_api(ClientSettings(f"http://127.0.0.1:{port}")) as api:
+        with pytest.raises(Rejected, match="which is no address") as told:
+            await Results(api).of({"ID": "j-1"}, {})
+    assert "s3cret" not in told.value.message
+
+
 async def test_token_and_password_go_into_the_header_that_is_theirs():
     heads: list[bytes] = []
 
@@ -107,8 +135,8 @@ async def test_token_and_password_go_into_the_header_that_is_theirs():
         writer.close()
 
     async with listening(answer) as port:
-        await asked(f"http://127.0.0.1:{port}", token="secret")
-        await asked(f"http://127.0.0.1:{port}", user="ann", password="pass")
+        await asked(f"http://127.0.0.1:{port}", token=Secret("secret"))
+        await asked(f"http://127.0.0.1:{port}", user="ann", password=Secret("pass"))
         await asked(f"http://127.0.0.1:{port}")
     assert b"\r\nAuthorization: Bearer secret\r\n" in heads[0]
     assert b"\r\nAuthorization: Basic YW5uOnBhc3M=\r\n" in heads[1]

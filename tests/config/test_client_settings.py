@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from gadus.config import ClientSettings, Profile, Profiles, client_settings
 from gadus.core.errors import InvalidSpec, NotFound
+from gadus.core.secret import Secret
 
 
 def test_without_a_word_the_command_does_the_work_itself() -> None:
@@ -61,6 +63,26 @@ def test_what_is_no_address_is_told_by_its_variable_and_without_a_password(name:
     assert "secret@" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "host", ["http://a..b", "http://.", "http://[::1", "http://a b", "a..b", "a b", "a:1:2", "http://a:99999", "http://:80"]
+)
+def test_address_that_nobody_can_have_is_told_before_it_is_asked(host: str) -> None:
+    with pytest.raises(InvalidSpec, match=r"^--api-host: '.*' is n(?:ot an address: write http|either the name of a host)"):
+        client_settings({}, {"host": host})
+
+
+@pytest.mark.parametrize("text", ["s3cret\nX-Evil: 1", "s3cret of mine", "s3crét"])
+def test_token_that_no_request_can_carry_is_told_without_it(tmp_path: Path, text: str) -> None:
+    environment = {"GADUS_API_HOST": "node", "XDG_CONFIG_HOME": str(tmp_path)}
+    with pytest.raises(InvalidSpec, match=r"^GADUS_API_TOKEN: there is a space, a line break or a strange letter") as caught:
+        client_settings(environment | {"GADUS_API_TOKEN": text})
+    assert "s3cr" not in caught.value.message
+    Profiles.of(environment).save(Profile("a", "https://a", token=Secret(text)))
+    with pytest.raises(InvalidSpec, match="is not a profile: there is a space") as caught:
+        client_settings(environment, {"profile": "a"})
+    assert "s3cr" not in caught.value.message
+
+
 def test_the_port_of_a_whole_address_stands_in_it() -> None:
     with pytest.raises(InvalidSpec, match="--api-port: "):
         client_settings({}, {"host": "http://a", "port": "1"})
@@ -68,17 +90,18 @@ def test_the_port_of_a_whole_address_stands_in_it() -> None:
 
 def test_credentials_come_from_either_names_and_are_not_shown() -> None:
     ours = client_settings({"GADUS_API_TOKEN": "t0ken", "BACALHAU_API_KEY": "other"})
-    assert ours.token == "t0ken"
+    assert ours.token.reveal() == "t0ken"
     theirs = client_settings({"BACALHAU_API_USERNAME": "ann", "BACALHAU_API_PASSWORD": "passw0rd", "BACALHAU_API_KEY": "key"})
-    assert (theirs.user, theirs.password, theirs.token) == ("ann", "passw0rd", "key")
-    assert "t0ken" not in repr(ours)
-    assert "passw0rd" not in repr(theirs)
+    assert (theirs.user, theirs.password.reveal(), theirs.token.reveal()) == ("ann", "passw0rd", "key")
+    for shown in (repr(ours), str(asdict(ours)), f"{ours.token}", repr(theirs), f"{theirs.password}"):
+        assert "t0ken" not in shown
+        assert "passw0rd" not in shown
 
 
 def saved(environment: dict[str, str], *names: str) -> Profiles:
     profiles = Profiles.of(environment)
     for name in names:
-        profiles.save(Profile(name, f"https://{name}", token=f"token of {name}", insecure=True, timeout_seconds=5))
+        profiles.save(Profile(name, f"https://{name}", token=Secret(f"token-of-{name}"), insecure=True, timeout_seconds=5))
     return profiles
 
 
@@ -86,11 +109,13 @@ def test_a_profile_brings_its_address_token_and_manners(tmp_path: Path) -> None:
     environment = {"XDG_CONFIG_HOME": str(tmp_path)}
     saved(environment, "a", "b").select("b")
     chosen = client_settings(environment)
-    assert chosen == ClientSettings("https://b", token="token of b", insecure=True, timeout_seconds=5, origin="profile b")
+    assert chosen == ClientSettings(
+        "https://b", token=Secret("token-of-b"), insecure=True, timeout_seconds=5, origin="profile b"
+    )
     assert client_settings(environment | {"BACALHAU_PROFILE": "a"}).endpoint == "https://a"
     assert client_settings(environment | {"GADUS_PROFILE": "a"}, {"profile": "b"}).endpoint == "https://b"
     own = client_settings(environment | {"GADUS_API_TOKEN": "mine", "GADUS_API_INSECURE": "false"})
-    assert (own.token, own.insecure) == ("mine", False)
+    assert (own.token.reveal(), own.insecure) == ("mine", False)
 
 
 def test_flag_goes_before_environment_before_selected_profile(tmp_path: Path) -> None:
@@ -115,7 +140,7 @@ def test_flag_goes_before_environment_before_selected_profile(tmp_path: Path) ->
         assert settings.endpoint == ([*chosen] or [""])[-1]
         # A token goes nowhere but to the address that it was saved with.
         own = settings.origin.startswith("profile ")
-        assert settings.token == (f"token of {settings.endpoint.removeprefix('https://')}" if own else "")
+        assert settings.token.reveal() == (f"token-of-{settings.endpoint.removeprefix('https://')}" if own else "")
         profiles.delete("chosen")
 
 

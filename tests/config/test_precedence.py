@@ -131,6 +131,8 @@ def test_names_of_settings_and_of_clients_do_not_meet() -> None:
     ("name", "text", "shown"),
     [
         ("GADUS_STORE", "postgresql://ann:passw0rd@db/x", "postgresql://ann:********@db/x"),
+        ("GADUS_STORE", "postgresql://ann:pass@w0rd@db/x", "postgresql://ann:********@db/x"),
+        ("GADUS_STORE", "postgresql://ann:pass/w0rd@db/x", "postgresql://ann:********@db/x"),
         ("GADUS_STORE", "postgresql://ann@db/x?password=passw0rd", "postgresql://ann@db/x?********"),
         ("GADUS_PROBE_HTTP", "https://probe/?token=passw0rd", "https://probe/?********"),
     ],

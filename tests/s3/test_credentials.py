@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gadus.core.errors import InputUnreadable
+from gadus.core.secret import Secret
 from gadus.s3.credentials import Chain, Credentials
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "of-the-environment"}
@@ -42,13 +43,13 @@ def config(environment_of_its_own: Path) -> Path:
 async def test_keys_of_the_environment_win_over_a_profile_that_is_named(config: Path, environment: Environment) -> None:
     environment({**KEYS, "AWS_PROFILE": "mine"})
     chain = Chain()
-    assert await chain.credentials() == Credentials("AKIAENVIRONMENT", "of-the-environment")
+    assert await chain.credentials() == Credentials("AKIAENVIRONMENT", Secret("of-the-environment"))
     assert chain.default_region() == "eu-south-2", "what the environment does not say is the profile's"
 
 
 async def test_a_profile_is_used_when_the_environment_has_no_keys(config: Path, environment: Environment) -> None:
     environment({"AWS_PROFILE": "mine"})
-    assert await Chain().credentials() == Credentials("AKIAPROFILE", "of-the-profile")
+    assert await Chain().credentials() == Credentials("AKIAPROFILE", Secret("of-the-profile"))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ async def test_the_session_token_is_that_which_botocore_takes(
 ) -> None:
     """Keys with an end are botocore's to read: both ways give the same."""
     environment({**KEYS, **variables, **expires})
-    assert await Chain().credentials() == Credentials("AKIAENVIRONMENT", "of-the-environment", token)
+    assert await Chain().credentials() == Credentials("AKIAENVIRONMENT", Secret("of-the-environment"), Secret(token or ""))
 
 
 @pytest.mark.parametrize("end", ["2000-01-01T00:00:00Z", "tomorrow"])
@@ -83,9 +84,9 @@ async def test_keys_with_an_end_are_read_again_when_it_comes_near(environment: E
     soon = (datetime.now(UTC) + timedelta(minutes=12)).isoformat()
     environment({**KEYS, "AWS_CREDENTIAL_EXPIRATION": soon})
     chain = Chain()
-    assert await chain.credentials() == Credentials("AKIAENVIRONMENT", "of-the-environment")
+    assert await chain.credentials() == Credentials("AKIAENVIRONMENT", Secret("of-the-environment"))
     environment({"AWS_ACCESS_KEY_ID": "AKIALATER", "AWS_CREDENTIAL_EXPIRATION": "2999-01-01T00:00:00Z"})
-    assert await chain.credentials() == Credentials("AKIALATER", "of-the-environment")
+    assert await chain.credentials() == Credentials("AKIALATER", Secret("of-the-environment"))
 
 
 async def test_half_a_pair_of_keys_is_named(environment: Environment) -> None:

@@ -12,6 +12,7 @@ from botocore.credentials import Credentials as AmazonCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gadus.core.secret import Secret
 from gadus.s3.credentials import Credentials
 from gadus.s3.listing import query as listing_query
 from gadus.s3.location import Location, locate
@@ -60,7 +61,9 @@ def test_the_signature_is_the_one_that_amazon_s_library_makes(
     theirs = AWSRequest(method=method, url=url, headers={**headers, "host": host})
     S3SigV4Auth(AmazonCredentials(access_key, secret_key, token), "s3", region).add_auth(theirs)
     moment = calendar.timegm(time.strptime(theirs.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ"))
-    ours = signed(method, host, path, query, headers, Credentials(access_key, secret_key, token), region, now=moment)
+    ours = signed(
+        method, host, path, query, headers, Credentials(access_key, Secret(secret_key), Secret(token or "")), region, now=moment
+    )
     assert ours["authorization"] == theirs.headers["Authorization"]
     for name in ("X-Amz-Date", "X-Amz-Content-SHA256", "X-Amz-Security-Token"):
         assert ours.get(name.lower()) == theirs.headers.get(name)
@@ -68,19 +71,21 @@ def test_the_signature_is_the_one_that_amazon_s_library_makes(
 
 def test_what_proxies_and_services_change_on_the_way_is_sent_unsigned() -> None:
     changing = {"range": "bytes=0-9", "if-match": '"etag"'}
-    plain = signed("GET", "host", "/k", "", {}, Credentials("a", "s"), "r", now=0)
-    more = signed("GET", "host", "/k", "", changing, Credentials("a", "s"), "r", now=0)
+    plain = signed("GET", "host", "/k", "", {}, Credentials("a", Secret("s")), "r", now=0)
+    more = signed("GET", "host", "/k", "", changing, Credentials("a", Secret("s")), "r", now=0)
     assert more == {**plain, **changing}
 
 
 def test_the_secret_key_is_in_no_header() -> None:
-    headers = signed("GET", "host", "/k", "", {}, Credentials("the-access-key", "the-secret-key", "the-token"), "r")
+    headers = signed(
+        "GET", "host", "/k", "", {}, Credentials("the-access-key", Secret("the-secret-key"), Secret("the-token")), "r"
+    )
     assert "the-secret-key" not in str(headers)
 
 
 def test_a_new_day_needs_a_new_signature_key() -> None:
     """A process that lives past midnight must not go on with yesterday's."""
-    days = [signed("GET", "host", "/k", "", {}, Credentials("a", "s"), "r", now=day * 86400.0) for day in (0, 1)]
+    days = [signed("GET", "host", "/k", "", {}, Credentials("a", Secret("s")), "r", now=day * 86400.0) for day in (0, 1)]
     assert "/19700101/" in days[0]["authorization"]
     assert "/19700102/" in days[1]["authorization"]
 

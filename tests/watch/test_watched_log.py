@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 
+import pytest
 from watched_server import JOBS, SECONDS, WatchedServer, eventually, wasm_job
 
 from gadus.watch.lines import formatter
@@ -115,3 +116,15 @@ def test_level_and_form_are_chosen_by_settings(tmp_path):
     (line,) = [line for line in lines if "request method=GET" in line]
     assert line.split()[1] == "info"
     assert "job=a\\x0ab" in line
+
+
+@pytest.mark.parametrize("mode", ["json", "default"])
+def test_library_that_logs_wrongly_does_not_end_by_it(mode: str):
+    reading, writing = os.pipe()
+    log = Aside(writing)
+    log.setFormatter(formatter(mode))
+    log.handle(logging.LogRecord("some.library", logging.WARNING, "", 0, "%d things of %s", ("five", "many"), None))
+    log.end()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert b"%d things of %s" in pipe.read()

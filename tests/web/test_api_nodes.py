@@ -25,7 +25,7 @@ def test_generated_clients_read_small_letters_and_others_do_not_see_them(server:
 
 
 @pytest.mark.parametrize(
-    ("action", "what"), [("approve", "is approved already"), ("reject", "is not possible"), ("delete", "is not possible")]
+    ("action", "what"), [("approve", "is approved already"), ("reject", "cannot be rejected"), ("delete", "cannot be deleted")]
 )
 def test_only_node_cannot_be_changed_and_each_client_is_told_in_its_way(server: Running, node: str, action: str, what: str):
     body = {"Namespace": "", "Credential": None, "Action": action, "Message": "", "NodeID": node}

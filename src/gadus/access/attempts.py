@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gadus.core.errors import Busy
 
 _FREE_TRIES = 5
 _LONGEST_SECONDS = 300.0
+_LAST_DOUBLING = 9
+"""A further one would be longer than the longest: for who goes on for days it is not computed at all."""
+_FORGOTTEN_SECONDS = 3600.0
 _MOST_CLIENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Wrong passwords: how many, until when the client has to wait, and for which user; None for several."""
+
+    count: int
+    until: float
+    user: str | None
 
 
 class Attempts:
@@ -17,12 +30,12 @@ class Attempts:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._failed: OrderedDict[str, _Failed] = OrderedDict()
 
     def check(self, client: str) -> None:
         """Raises Busy for a client that has to wait."""
-        _, until = self._failed.get(client, (0, 0.0))
-        left_seconds = until - self._clock()
+        failed = self._failed.get(client)
+        left_seconds = failed.until - self._clock() if failed else 0.0
         if left_seconds > 0:
             raise Busy(
                 "too many failed sign-ins from this address",
@@ -30,14 +43,19 @@ class Attempts:
                 retry_after_seconds=left_seconds,
             )
 
-    def failed(self, client: str) -> None:
+    def failed(self, client: str, user: str) -> None:
         """One more wrong password from this client."""
-        count = self._failed.pop(client, (0, 0.0))[0] + 1
-        pause = min(2.0 ** (count - _FREE_TRIES), _LONGEST_SECONDS) if count >= _FREE_TRIES else 0.0
-        self._failed[client] = (count, self._clock() + pause)
+        now, before = self._clock(), self._failed.pop(client, None)
+        if before is None or now - before.until > _FORGOTTEN_SECONDS:
+            before = _Failed(0, now, user)
+        doublings = min(before.count + 1 - _FREE_TRIES, _LAST_DOUBLING)
+        pause = min(2.0**doublings, _LONGEST_SECONDS) if doublings >= 0 else 0.0
+        self._failed[client] = _Failed(before.count + 1, now + pause, user if user == before.user else None)
         if len(self._failed) > _MOST_CLIENTS:
             self._failed.popitem(last=False)
 
-    def succeeded(self, client: str) -> None:
-        """It was right: forget the wrong ones."""
-        self._failed.pop(client, None)
+    def succeeded(self, client: str, user: str) -> None:
+        """It was right: forget the wrong ones, unless there were some of others. Whoever is a user could guess on otherwise."""
+        failed = self._failed.get(client)
+        if failed is not None and failed.user == user:
+            del self._failed[client]

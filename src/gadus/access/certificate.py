@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gadus.core.errors import InvalidSpec, StorageUnavailable
+from gadus.durable import write_durably
 
 VALID_DAYS = 365
 RENEWED_DAYS_BEFORE = 30
@@ -61,19 +61,19 @@ def given(chain: str, key: str) -> Certificate:
     return Certificate(Path(chain), Path(key))
 
 
-def self_signed(directory: Path, names: Collection[str], *, now: dt.datetime | None = None) -> Certificate:
+def self_signed(chain: Path, names: Collection[str], *, now: dt.datetime | None = None) -> Certificate:
     """
-    The certificate in `directory` for these names and addresses; made anew when it ends soon, or lacks one of them.
+    The certificate in the file `chain`, for these names and addresses; made anew when it ends soon, or lacks one of them.
 
-    Raises StorageUnavailable when it cannot be written.
+    Its key is beside it. Raises StorageUnavailable when it cannot be written.
     """
     now = now or dt.datetime.now(dt.UTC)
-    kept = Certificate(directory / "server.crt", directory / "server.key")
+    kept = Certificate(chain, chain.with_suffix(".key"))
     if not _serves(kept, names, now):
         try:
             _make(kept, names, now)
         except OSError as exc:
-            what = f"no certificate can be kept in {directory}: {exc.strerror or exc}"
+            what = f"no certificate can be kept in {chain.parent}: {exc.strerror or exc}"
             raise StorageUnavailable(what, hint="check that the disk is writable and has space") from exc
     return kept
 
@@ -110,19 +110,8 @@ def _make(kept: Certificate, names: Collection[str], now: dt.datetime) -> None:
     kept.chain.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     # The key first: with the old certificate it does not fit, which the next start sees.
-    _write(kept.key, key.private_bytes(*form))
-    _write(kept.chain, certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _write(path: Path, data: bytes) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(path)
+    write_durably(kept.key, key.private_bytes(*form))
+    write_durably(kept.chain, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _alternative(name: str) -> x509.GeneralName:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from gadus.claim import held
 from gadus.core.errors import Conflict, StorageUnavailable
+from gadus.durable import write_durably
 
 from .grants import Register
 
@@ -88,20 +88,8 @@ class AccessFile:
             raise self._unreadable(f"{where} is not as it was written") from None
 
     def _write(self, register: Register) -> None:
-        new = self.path.with_name(f"{self.path.name}.new")
         try:
-            new.unlink(missing_ok=True)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(register.model_dump_json(indent=1) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(self.path)
-            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            write_durably(self.path, f"{register.model_dump_json(indent=1)}\n".encode())
         except OSError as exc:
             raise StorageUnavailable(
                 f"{self.path} cannot be written: {exc.strerror or exc}",

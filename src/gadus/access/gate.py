@@ -82,10 +82,14 @@ class Gate:
         """The user with this password. Raises Unauthorized, Busy."""
         self._attempts.check(client)
         user = next((user for user in self.register.users if user.name == name), None)
-        if await self._checks.right(password, user.password if user else None) and user is not None:
-            self._attempts.succeeded(client)
+        right = await self._checks.right(password, user.password if user else None)
+        # Others of this client were wrong meanwhile: who sends many guesses at once learns no more of them than of one by one.
+        self._attempts.check(client)
+        # Who was removed meanwhile, or has another password, is not among the users as they are.
+        if right and user is not None and user in self.register.users:
+            self._attempts.succeeded(client, name)
             return user
-        self._attempts.failed(client)
+        self._attempts.failed(client, name)
         raise Unauthorized("the user or the password is wrong", hint="gadus auth user passwd NAME sets another password")
 
     @property

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from gadus.core.errors import Unavailable
 
@@ -23,6 +24,9 @@ JOBS_SECONDS = 40.0
 STOP_SECONDS = 15.0
 _ASK_SECONDS = 10.0
 _LARGEST_ANSWER = 2**26
+_JOBS = "/api/v1/orchestrator/jobs"
+_PAGE = 500
+_MOST_PAGES = 10_000
 _FINAL = ("Completed", "Failed", "Stopped")
 # Run by a fresh interpreter that then becomes the server: asks the kernel to stop it when its parent is killed.
 _LAUNCH = """
@@ -88,19 +92,30 @@ def _stop_jobs(url: str) -> None:
     deadline = time.monotonic() + JOBS_SECONDS
     with suppress(OSError, ValueError):
         while time.monotonic() < deadline:
-            jobs = _ask(f"{url}/api/v1/orchestrator/jobs?limit=1000")["Items"]
-            living = [job["ID"] for job in jobs if job["State"]["StateType"] not in _FINAL]
+            living = list(_living(url))
             for job_id in living:
                 with suppress(urllib.error.HTTPError):  # it ended by itself
-                    _ask(f"{url}/api/v1/orchestrator/jobs/{job_id}", method="DELETE")
+                    _ask(f"{url}{_JOBS}/{job_id}", method="DELETE")
             if not living and not _ask(f"{url}/healthz")["Running"]:
                 return
             time.sleep(0.1)
 
 
+def _living(url: str) -> Iterator[str]:
+    """The ids of jobs that have not ended, page by page."""
+    token = ""
+    for _ in range(_MOST_PAGES):
+        page = _ask(f"{url}{_JOBS}?limit={_PAGE}&next_token={quote(token)}")
+        yield from (job["ID"] for job in page["Items"] if job["State"]["StateType"] not in _FINAL)
+        token = page["NextToken"]
+        if not token:
+            return
+
+
 def _ask(url: str, method: str = "GET") -> Any:
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - our own server
-    with urllib.request.urlopen(request, timeout=_ASK_SECONDS) as answer:  # noqa: S310
+    # A proxy of the environment is for other machines: it would look for our server on its own.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(urllib.request.Request(url, method=method), timeout=_ASK_SECONDS) as answer:  # noqa: S310 - our own
         return json.loads(answer.read(_LARGEST_ANSWER))
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from gadus.client import Api, Document
-from gadus.core.errors import NotFound, Rejected, Unavailable
+from gadus.client.api import NEWEST_VERSION
+from gadus.core.errors import Busy, NotFound, Rejected, Unavailable
 from gadus.core.spec import JobSpec
 
 TRIES = 3
 _PAUSE_SECONDS = 0.25
-_NEWEST = "v1.9.0"
+_LONGEST_PAUSE_SECONDS = 10.0
 _KNOWN_BY_NAME = ("service", "daemon")
 
 
@@ -28,15 +29,16 @@ async def submit(api: Api, spec: JobSpec, *, force: bool) -> tuple[str, Sequence
     if _by_name(spec):
         body["Force"] = force
     # To clients of old a name is no more than a name.
-    version = _NEWEST if _by_name(spec) else ""
+    version = NEWEST_VERSION if _by_name(spec) else ""
     for tried in range(1, TRIES + 1):
         try:
             answer = await api.ask("PUT", "/orchestrator/jobs", body=body, as_version=version)
             return str(answer["JobID"]), [str(warning) for warning in answer.get("Warnings") or ()]
-        except Unavailable:
+        except Unavailable as exc:
             if tried == TRIES:
                 raise
-        await asyncio.sleep(tried * _PAUSE_SECONDS)
+            wanted = exc.retry_after_seconds if isinstance(exc, Busy) else 0.0
+        await asyncio.sleep(max(tried * _PAUSE_SECONDS, min(wanted, _LONGEST_PAUSE_SECONDS)))
     raise AssertionError("the last try returns or raises")
 
 

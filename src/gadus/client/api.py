@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from gadus.core.errors import Unavailable
 
+from . import answers
 from .refusal import refused
 from .transport import Answer, Document, Transport
 
@@ -17,9 +18,9 @@ LARGEST_BYTES = 1 << 30
 """An answer in one piece that is larger is not read."""
 _LARGEST_REFUSAL_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 16 << 20
-_NOT_OURS = "is it the address of a Gadus server?"
-# Bacalhau's servers, and ours, word some answers by the version of the client: we read those of the newest.
-_VERSION = "v1.9.0"
+_LINE = "a line that the server sends"
+NEWEST_VERSION = "v1.9.0"
+"""Bacalhau's servers, and ours, word some answers by the version of the client: we read those of the newest."""
 
 Value = str | int | bool | Iterable[str]
 
@@ -42,22 +43,20 @@ class Api:
         *,
         query: Mapping[str, Value] | None = None,
         body: Document | None = None,
-        as_version: str = _VERSION,
+        as_version: str = NEWEST_VERSION,
     ) -> Document:
         """
         The document that a route answers with; `path` is below the prefix. `as_version`: as a client of this version of
         Bacalhau asks, or of none if it is empty.
 
-        Raises the error that the answer tells: NotFound, Conflict, InvalidSpec, Unauthorized, Forbidden, Busy, Unavailable.
+        Raises the error that the answer tells: NotFound, Conflict, InvalidSpec, Unauthorized, Forbidden, Busy, Unavailable. To
+        ask the document for a field that it must have and has not raises Unavailable, too.
         """
         data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         async with self._sent(method, path, query, "application/json", data, as_version) as answer:
             text = await _whole(answer, LARGEST_BYTES)
-        try:
-            document = json.loads(text)
-        except ValueError as exc:
-            raise Unavailable(f"the answer to {method} {path} is not JSON", hint=_NOT_OURS) from exc
-        return document if isinstance(document, dict) else {"Value": document}
+        asked = f"{method} {path}"
+        return answers.Answered(answers.document_in(text, f"the answer to {asked}"), asked)
 
     @asynccontextmanager
     async def read(
@@ -81,7 +80,7 @@ class Api:
         query: Mapping[str, Value] | None,
         accept: str,
         body: bytes,
-        as_version: str = _VERSION,
+        as_version: str = NEWEST_VERSION,
     ) -> AsyncIterator[Answer]:
         headers = {"Accept": accept} | ({"Content-Type": "application/json"} if body else {})
         if as_version:
@@ -125,14 +124,6 @@ async def _documents(body: AsyncIterator[bytes]) -> AsyncIterator[Document]:
         if len(rest) > _LONGEST_LINE_BYTES:
             raise Unavailable("the server sends a line without an end")
         for line in filter(bytes.strip, lines):
-            yield _line(line)
+            yield answers.document_in(line, _LINE)
     if rest.strip():
-        yield _line(rest)
-
-
-def _line(text: bytes) -> Document:
-    try:
-        document = json.loads(text)
-    except ValueError as exc:
-        raise Unavailable("the server sends a line that is not JSON", hint=_NOT_OURS) from exc
-    return document if isinstance(document, dict) else {"Value": document}
+        yield answers.document_in(rest, _LINE)

@@ -45,7 +45,7 @@ async def remote_api(asked: ClientSettings) -> AsyncIterator[Api]:
 
 def _authorization(asked: ClientSettings) -> str:
     if asked.token:
-        return f"Bearer {asked.token}"
+        return f"Bearer {asked.token.reveal()}"
     if asked.user:
-        return "Basic " + b64encode(f"{asked.user}:{asked.password}".encode()).decode()
+        return "Basic " + b64encode(f"{asked.user}:{asked.password.reveal()}".encode()).decode()
     return ""

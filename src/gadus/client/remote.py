@@ -103,6 +103,9 @@ class Remote:
         except aiohttp.ClientSSLError as exc:
             hint = "does it speak https at this port? Without --tls it is asked by http"
             raise Unavailable(f"no encrypted connection to {self.server}: {exc}", hint=hint) from exc
+        except aiohttp.ServerDisconnectedError as exc:
+            speaks = "" if self._ssl else "does it speak https at this port? Then add --tls, or write https://"
+            raise Unavailable(f"the server {self.server} ended the connection", hint=speaks or self._way_out) from exc
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise Unavailable(f"the server {self.server} does not answer: {_reason(exc)}", hint=self._way_out) from exc
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gadus.core.errors import NotFound, Rejected
+from gadus.core.problem import clipped
 
 from .api import PREFIX, Api, Value, in_path
 from .foreign import reading
@@ -72,11 +73,24 @@ def _result(item: Document, executions: Sequence[Document]) -> Result:
     if not isinstance(url, str) or not url:
         hint = "copy them with a tool of that service"
         raise Rejected(f"results of the type {item['Type']} cannot be fetched: they are at {_place(params)}", hint=hint)
-    path = urlsplit(url).path
+    path = _path_of(url)
     name = next((one["ID"] for one in executions if one["ID"] in path), path.rpartition("/")[2])
     if name in ("", ".", ".."):
         raise NotFound(f"the address of a result names no file: {urlsplit(url).hostname}{path}")
     return Result(name, url)
+
+
+def _path_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        # Each has its own way to be wrong, and asking is what finds it.
+        _ = parts.port, (parts.hostname or "").encode("idna")
+    except ValueError as exc:
+        hint = "`gadus job executions --output json` has what the server says of its results"
+        # Without what may open the file to everybody.
+        shown = clipped(url.partition("?")[0].rpartition("@")[2])
+        raise Rejected(f"a result is at {shown!r}, which is no address", hint=hint) from exc
+    return parts.path
 
 
 def _place(params: Document) -> str:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped
+from gadus.core.secret import NOTHING, Secret
 
+from .addresses import of_host, of_kubernetes, port_of, web_endpoint
 from .profiles import Profile, Profiles
-from .values import duration, truth
+from .values import duration, proof, truth
 
 Value = TypeVar("Value")
 
 HERE = "none"
 """As a host: no server at all, the command does the work itself."""
-DEFAULT_PORT = 1234
 DEFAULT_TIMEOUT_SECONDS = 30.0
 FLAGS = {
     "host": "--api-host",
@@ -42,12 +42,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "profile": ("GADUS_PROFILE", "BACALHAU_PROFILE"),
 }
 """The variables of each setting of a client; the first that is set and not empty counts."""
-SECRET = ("token", "password")
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-_NO_PASSWORD = "the address must not hold a password: give a token, or use a profile"  # noqa: S105 - a sentence
 _FLAG, _VARIABLE = 2, 1
-_OF_KUBERNETES = ("tcp://", "udp://", "sctp://")
-"""How it tells of a service that is called gadus-api: in a variable that is one of ours otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +55,9 @@ class ClientSettings:
     """
 
     endpoint: str = ""
-    token: str = field(default="", repr=False)
+    token: Secret = NOTHING
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: Secret = NOTHING
     cacert: str = ""
     insecure: bool = False
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
@@ -84,9 +79,9 @@ def client_settings(environment: Mapping[str, str] | None = None, flags: Mapping
     own = profile or Profile()
     settings = ClientSettings(
         endpoint=endpoint,
-        token=said("token", str, own.token),
+        token=said("token", proof, own.token),
         user=said("user", str, ""),
-        password=said("password", str, ""),
+        password=said("password", Secret, NOTHING),
         cacert=said("cacert", str, own.cacert),
         insecure=said("insecure", truth, own.insecure),
         timeout_seconds=said("timeout", duration, own.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS,
@@ -110,7 +105,7 @@ class _Said:
             return self._flags[name], FLAGS[name], _FLAG
         for variable in VARIABLES.get(name, ()):
             text = self._environment.get(variable, "").strip()
-            if text and not text.startswith(_OF_KUBERNETES):
+            if text and not of_kubernetes(text):
                 return text, variable, _VARIABLE
         return "", "", 0
 
@@ -160,41 +155,10 @@ def _endpoint(said: _Said, profile: Profile | None) -> tuple[str, str]:
     try:
         if "://" in host:
             return web_endpoint(host), origin
-        return _put_together(host or "127.0.0.1", said("port", _port, 0), tls=said("tls", truth, False)), origin
+        return of_host(host or "127.0.0.1", said("port", port_of, 0), tls=said("tls", truth, False)), origin
     except ValueError as error:
         said.problems.append(f"{origin}: {error}")
         return "", origin
-
-
-def web_endpoint(text: str) -> str:
-    """The address of a server, as people write it: ``https://host[:port][/path]``. Raises ValueError with the reason."""
-    parts = urlsplit(text)
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(_NO_PASSWORD)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{clipped(text)!r} is not an address: write http://host:{DEFAULT_PORT} or https://host")
-    _ = parts.port  # raises ValueError
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-
-
-def _put_together(host: str, port: int, *, tls: bool) -> str:
-    """The address of a host by name or number, which may bring its port along."""
-    if "@" in host:
-        raise ValueError(_NO_PASSWORD)
-    bare = host if not host.count(":") > 1 or host.startswith("[") else f"[{host}]"
-    parts = urlsplit(f"//{bare}")
-    name = parts.hostname or ""
-    if not name or parts.path or any(mark in bare for mark in "?# "):
-        raise ValueError(f"{clipped(host)!r} is neither the name of a host nor an address")
-    name = _ANY_ADDRESS.get(name, name)
-    shown = f"[{name}]" if ":" in name else name
-    return f"{'https' if tls else 'http'}://{shown}:{parts.port or port or DEFAULT_PORT}"
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
-        raise ValueError(f"{clipped(text)!r} is not a port: a whole number from 1 to 65535")
-    return int(text)
 
 
 def known_variables() -> set[str]:

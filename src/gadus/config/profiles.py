@@ -6,13 +6,16 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gadus.core.errors import InvalidSpec, NotFound, StorageUnavailable
 from gadus.core.problem import clipped, nearest
+from gadus.core.secret import NOTHING, Secret
+from gadus.durable import write_durably
+
+from .values import proof
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SELECTED = ".selected"
@@ -31,7 +34,7 @@ class Profile:
 
     name: str = ""
     endpoint: str = ""
-    token: str = field(default="", repr=False)
+    token: Secret = NOTHING
     description: str = ""
     timeout_seconds: float = 0.0
     insecure: bool = False
@@ -92,7 +95,8 @@ class Profiles:
     def save(self, profile: Profile) -> Path:
         """Keep it, in place of one of the same name; gives its file. Only its owner can read it."""
         path = self._path(profile.name)
-        kept = {key: value for key, value in asdict(profile).items() if key != "name"}
+        kept = asdict(profile) | {"token": profile.token.reveal()}
+        del kept["name"]
         self._write(path, json.dumps(kept, indent=2) + "\n")
         return path
 
@@ -121,32 +125,16 @@ class Profiles:
     def _write(self, path: Path, text: str) -> None:
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(path, text)
+            write_durably(path, text.encode())
         except OSError as exc:
             raise _unusable(path, exc) from exc
-
-
-def write_whole(path: Path, text: str) -> None:
-    """The file anew, for its owner alone; nobody ever sees half of it, and a failure leaves the old one. Raises OSError."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
 
 
 def _read(name: str, kept: Any) -> Profile:
     return Profile(
         name=name,
         endpoint=str(kept["endpoint"]),
-        token=str(kept.get("token", "")),
+        token=proof(str(kept["token"])) if kept.get("token") else NOTHING,
         description=str(kept.get("description", "")),
         timeout_seconds=float(kept.get("timeout_seconds", 0.0)),
         insecure=kept.get("insecure") is True,

@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from gadus.core.secret import MASK
+
 from .keys import Key
 
-MASK = "********"
-_PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*@")
+# To the last @: a password may hold one, or a slash, though it should not.
+_PASSWORD = re.compile(r"(?<=://)([^/:@]*):.*@")
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,11 @@ class Settings:
         return self.data_dir / "cache"
 
     @property
+    def own_certificate(self) -> Path:
+        """The certificate that a server makes for itself; its key is beside it."""
+        return self.data_dir / "tls" / "server.crt"
+
+    @property
     def manifests_dir(self) -> Path:
         """What the inputs of jobs were, object by object."""
         return self.data_dir / "manifests"

@@ -9,6 +9,7 @@ from pathlib import Path
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped, nearest
 
+from .addresses import of_kubernetes
 from .client import known_variables
 from .files import read_file, unknown
 from .keys import BY_NAME, KEYS, OURS, THEIRS, Key
@@ -23,7 +24,6 @@ _NOT_SETTINGS = re.compile(
     r"GADUS_(?:EXECUTION_ID|JOB_ID|JOB_TYPE|PARTITION_(?:INDEX|COUNT)|(?:TEST|SUITE|REQUIRE)_\w+"
     r"|(?:\w+_)?SERVICE_(?:HOST|PORT)\w*|(?:\w+_)?PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)\w*)?)"
 )
-_OF_KUBERNETES = ("tcp://", "udp://", "sctp://")
 _PAIR = re.compile(r"([A-Za-z][A-Za-z.]*)=(.*)", re.DOTALL)
 
 
@@ -57,7 +57,7 @@ class Sources:
             return self._flags[key.name]
         for variable in key.variables:
             text = self._environment.get(variable, "").strip()
-            if text and not text.startswith(_OF_KUBERNETES if variable.endswith("_PORT") else ()):
+            if text and not (variable.endswith("_PORT") and of_kubernetes(text)):
                 return Said(text, variable, "variable")
         for file in self._files:
             if key.name in file and file[key.name].text:

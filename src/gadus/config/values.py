@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 from gadus.core.capacity import Limit, share_or_amount, whole_number
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped
+from gadus.core.secret import Secret
 from gadus.core.units import parse_bytes, parse_cores
 
 from .settings import PERCENT
 
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})(?:s|$))?(?:([0-9]{1,9})ms)?")
+_PROOF = re.compile(r"[!-~]{1,16384}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_MODES = ("default", "json")
 _LEVELS = {
@@ -90,6 +92,13 @@ def web_address(text: str) -> str:
         # Not the whole of it: it may hold a password.
         raise ValueError("it is not an address that starts with http:// or https://")
     return text
+
+
+def proof(text: str) -> Secret:
+    """A token, as a header can carry it. Nothing of it is told when it is wrong."""
+    if not _PROOF.fullmatch(text):
+        raise ValueError("there is a space, a line break or a strange letter in the token: copy it once more")
+    return Secret(text)
 
 
 def names(text: str) -> frozenset[str]:

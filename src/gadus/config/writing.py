@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gadus.core.errors import InvalidSpec, StorageUnavailable
+from gadus.durable import write_durably
 
 from .files import read_content, read_file
 from .keys import Key
-from .profiles import config_dir, write_whole
+from .profiles import config_dir
 from .sources import FILE_NAME
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def set_value(path: Path, key: Key, text: str) -> None:
             new = _whole(wanted)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A link stays one.
-        write_whole(path.resolve(), new)
+        write_durably(path.resolve(), new.encode())
     except OSError as exc:
         raise StorageUnavailable(f"{path} cannot be written: {exc.strerror or exc}", hint="check who owns it") from exc
 

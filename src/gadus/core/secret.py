@@ -45,5 +45,9 @@ class Secret:
         raise TypeError("a secret is not pickled: what is pickled gets written somewhere")
 
 
+NOTHING = Secret("")
+"""Where there is none."""
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")

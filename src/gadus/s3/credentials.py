@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gadus.core.errors import InputUnreadable
+from gadus.core.secret import NOTHING, Secret
 
 LOOKED_IN = "environment, ~/.aws files, web identity, container and instance metadata"
 
@@ -29,16 +30,11 @@ ABSENCE_HOLDS_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Keys for signing. Never printed: the fields are left out of the text form."""
+    """Keys for signing; `token` is empty for those that do not end."""
 
     access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    token: str | None = field(repr=False, default=None)
-
-    @property
-    def keys(self) -> tuple[str, str, str]:
-        """Everything that makes them what they are."""
-        return self.access_key, self.secret_key, self.token or ""
+    secret_key: Secret
+    token: Secret = NOTHING
 
 
 class Chain:
@@ -99,9 +95,9 @@ class Chain:
         # Renewed by itself some minutes before it expires; mostly it is the same again.
         with _named("credentials"):
             frozen = self._found.get_frozen_credentials()
-        keys = (frozen.access_key, frozen.secret_key, frozen.token or "")
-        if self._last is None or self._last.keys != keys:
-            self._last = _checked(*keys)
+        found = Credentials(frozen.access_key, Secret(frozen.secret_key), Secret(frozen.token or ""))
+        if self._last != found:
+            self._last = _checked(found)
         return self._last
 
     @cached_property
@@ -139,17 +135,13 @@ def _in_environment() -> Credentials | None:
     access_key, secret_key = os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", "")
     if not (access_key and secret_key) or "AWS_CREDENTIAL_EXPIRATION" in os.environ:
         return None
-    return _checked(access_key, secret_key, os.environ.get("AWS_SECURITY_TOKEN") or os.environ.get("AWS_SESSION_TOKEN") or "")
+    token = os.environ.get("AWS_SECURITY_TOKEN") or os.environ.get("AWS_SESSION_TOKEN") or ""
+    return _checked(Credentials(access_key, Secret(secret_key), Secret(token)))
 
 
-def _checked(access_key: str, secret_key: str, token: str) -> Credentials:
-    _check_letters(access_key, secret_key, token)
-    return Credentials(access_key=access_key, secret_key=secret_key, token=token or None)
-
-
-def _check_letters(access_key: str, secret_key: str, token: str) -> None:
-    """Raise InputUnreadable for what no key can hold, e.g. the line break at the end of a file it was read from."""
-    named = {"access key": access_key, "secret key": secret_key, "session token": token}
+def _checked(found: Credentials) -> Credentials:
+    """Raises InputUnreadable for what no key can hold, e.g. the line break at the end of a file it was read from."""
+    named = {"access key": found.access_key, "secret key": found.secret_key.reveal(), "session token": found.token.reveal()}
     for name, value in named.items():
         if any(not "!" <= letter <= "~" for letter in value):
             where = "at its end" if value.rstrip() != value else "within it" if value.strip() == value else "at its beginning"
@@ -157,3 +149,4 @@ def _check_letters(access_key: str, secret_key: str, token: str) -> None:
                 f"the AWS {name} cannot be used: there is a space, a line break or a strange letter {where}",
                 hint="check the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile",
             )
+    return found

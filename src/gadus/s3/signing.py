@@ -40,13 +40,13 @@ def signed(
     day = moment[:8]
     complete = {**headers, "host": host, "x-amz-content-sha256": _NO_BODY, "x-amz-date": moment}
     if credentials.token:
-        complete["x-amz-security-token"] = credentials.token
+        complete["x-amz-security-token"] = credentials.token.reveal()
     covered, names = _covered(tuple(complete))
     lines = "".join([f"{name}:{complete[name]}\n" for name in covered])
     request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{_NO_BODY}"
     scope = f"{day}/{region}/s3/aws4_request"
     text = f"{_ALGORITHM}\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = hmac.digest(_key(credentials.secret_key, day, region), text.encode(), "sha256").hex()
+    signature = hmac.digest(_key(credentials.secret_key.reveal(), day, region), text.encode(), "sha256").hex()
     complete["authorization"] = (
         f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
     )

@@ -40,7 +40,7 @@ class Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        told = {"time": _time_of(record), "level": record.levelname.lower(), "event": _clipped(record.getMessage())}
+        told = {"time": _time_of(record), "level": record.levelname.lower(), "event": _event(record)}
         told |= _fields(record)
         if trouble := _trouble(record):
             told["traceback"] = trouble
@@ -54,7 +54,7 @@ class People(logging.Formatter):
         """See `logging.Formatter`."""
         fields = (f"{name}={_quoted(value)}" for name, value in _fields(record).items())
         level = record.levelname.lower()
-        line = " ".join((_time_of(record), f"{level:<7}", _safe(_clipped(record.getMessage())), *fields))
+        line = " ".join((_time_of(record), f"{level:<7}", _safe(_event(record)), *fields))
         trouble = "".join(f"\n    {_safe(part)}" for part in _trouble(record).split("\n") if part)
         return line + trouble
 
@@ -73,6 +73,14 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         for name, value in (*given.items(), asked)
         if value not in _EMPTY
     }
+
+
+def _event(record: logging.LogRecord) -> str:
+    try:
+        return _clipped(record.getMessage())
+    except (TypeError, ValueError, KeyError):
+        # A library that puts its text together wrongly: whoever called it must not end by that.
+        return _clipped(f"{record.msg} {record.args}")
 
 
 def _time_of(record: logging.LogRecord) -> str:

@@ -8,31 +8,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from gadus.core.errors import (
-    Bug,
-    Busy,
-    Conflict,
-    Forbidden,
-    GadusError,
-    InvalidSpec,
-    NotFound,
-    Rejected,
-    Unauthorized,
-    Unavailable,
-)
+from gadus.core.errors import Bug, GadusError, Unauthorized
 from gadus.core.problem import clipped
+from gadus.core.refusals import told_as
 
 _RETRY_SECONDS = 2
-_STATUS = (
-    (InvalidSpec, 400, "ValidationError"),
-    (NotFound, 404, "NotFound"),
-    (Conflict, 409, "ResourceInUse"),
-    (Unauthorized, 401, "Unauthorized"),
-    (Forbidden, 403, "Forbidden"),
-    (Rejected, 400, "BadRequest"),
-    (Busy, 429, "TooManyRequests"),
-    (Unavailable, 503, "ServiceUnavailable"),
-)
 _CODES = {404: "NotFound", 403: "Forbidden", 501: "NotImplemented"}
 _HINTS = {
     404: "see the documentation of the REST API for the routes there are",
@@ -57,12 +37,9 @@ async def told(request: Request, error: Exception) -> Response:
 
 def refusal(request: HTTPConnection, error: Exception) -> Response:
     """The answer when our own code raised `error`."""
-    if isinstance(error, GadusError):
-        for kind, status, code in _STATUS:
-            if isinstance(error, kind):
-                return answer(request, status, code, error.message, error.hint, _headers(error))
-        if not isinstance(error, Bug):
-            return answer(request, 500, "InternalError", error.message, error.hint)
+    if isinstance(error, GadusError) and not isinstance(error, Bug):
+        status, code = told_as(error)
+        return answer(request, status, code, error.message, error.hint, _headers(error))
     return answer(request, 500, "InternalError", "Gadus broke one of its own promises", _OUR_FAULT)
 
 

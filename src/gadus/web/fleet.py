@@ -108,7 +108,8 @@ def node_documents(rooms: Rooms) -> list[Document]:
 def _refusal(action: str, node: str) -> Conflict:
     if action == "approve":
         return Conflict(f"node {node} is approved already", hint="nothing is to be done")
-    return Conflict(f"node {node} is that of the server itself: a {action} is not possible", hint="stop the server instead")
+    done = {"reject": "rejected", "delete": "deleted"}[action]
+    return Conflict(f"node {node} is that of the server itself: it cannot be {done}", hint="stop the server instead")
 
 
 def _answered(request: Request, document: Document) -> Response:

@@ -144,7 +144,10 @@ class _File:
         """Whether there is more to read than at the look before."""
         if self._first is None:
             return any(path.exists() for path in self._places)
-        before, self.mark = self.mark, self._first.mark()
+        before = self.mark
+        # The process may have no file left to look with: whoever follows is told at a later look, and never forgotten.
+        with suppress(OSError):
+            self.mark = self._first.mark()
         return self.mark != before
 
     def close(self) -> None:

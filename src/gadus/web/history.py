@@ -198,8 +198,9 @@ def _of(event: Submitted | Renewed | Matched | Unplaceable | Pinned | StopReques
         case Unplaceable():
             return _Told("Queueing", f"Job queued. {event.message}")
         case Pinned(pin=pin):
+            objects = "1 object" if pin.objects == 1 else f"{pin.objects} objects"
             size = format_bytes(pin.size_bytes)
-            return _Told("Downloading Inputs", f"{pin.target} is {pin.objects} objects, {size}, from {pin.location}")
+            return _Told("Downloading Inputs", f"{pin.target} is {objects}, {size}, from {pin.location}")
         case StopRequested():
             return _Told("Scheduling", "Job requested to stop before completion", _reason(event.reason))
         case Expired():

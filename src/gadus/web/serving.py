@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 import uvicorn
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from gadus.core.errors import GadusError, Unavailable
 from gadus.threads import finished
+from gadus.watch.lines import note
 
 from .deadlines import Deadlines, allow_many_files
 from .sockets import LARGEST_MESSAGE_BYTES, PING_SECONDS, PONG_SECONDS, Sockets
@@ -106,9 +108,11 @@ async def served(
 async def _renew(certificate: Shown, context: ssl.SSLContext) -> None:
     while True:
         await asyncio.sleep(RENEW_SECONDS)
-        # The one that is shown goes on to be shown.
-        with suppress(GadusError):
+        try:
             (await finished(certificate)).load_into(context)
+        except GadusError as error:
+            # The one that is shown goes on to be shown; who looks after the server has time to mend it until that ends.
+            note("certificate cannot be renewed", logging.WARNING, message=error.message, hint=error.hint)
 
 
 class _Server(uvicorn.Server):

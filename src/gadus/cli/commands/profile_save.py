@@ -14,9 +14,10 @@ from gadus.cli.lazy import Command, UsageMistake
 from gadus.cli.show.ending import as_line
 from gadus.cli.show.failures import say
 from gadus.config import Profile, Profiles
-from gadus.config.client import web_endpoint
-from gadus.config.values import duration
-from gadus.core.errors import NotFound
+from gadus.config.addresses import web_endpoint
+from gadus.config.values import duration, proof
+from gadus.core.errors import InvalidSpec, NotFound
+from gadus.core.secret import Secret
 
 from .profile_show import record
 
@@ -60,8 +61,11 @@ def _known(profiles: Profiles, name: str) -> Profile:
         return Profile(name)
 
 
-def _token() -> str:
-    token = sys.stdin.read(_LONGEST_TOKEN + 1).strip()
-    if not token or len(token) > _LONGEST_TOKEN or not token.isascii() or not token.isprintable():
+def _token() -> Secret:
+    text = sys.stdin.read(_LONGEST_TOKEN + 1).strip()
+    if not text:
         raise UsageMistake("--token-stdin: no token came on standard input", hint="write it there, on one line")
-    return token
+    try:
+        return proof(text)
+    except ValueError as error:
+        raise InvalidSpec([f"--token-stdin: {error}"]) from error

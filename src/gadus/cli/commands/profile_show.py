@@ -10,7 +10,6 @@ import click
 from gadus.cli.lazy import Command
 from gadus.cli.show.tables import Format, write_csv, write_document, write_table
 from gadus.config import Profile, Profiles
-from gadus.config.said import MASK
 from gadus.core.errors import NotFound
 
 _HEADERS = ("current", "name", "endpoint", "auth")
@@ -52,7 +51,7 @@ def show_profile(*, name: str, show_token: bool, as_json: bool) -> None:
     profile = profiles.get(name)
     shown = record(profile, current=profiles.current)
     if profile.token:
-        shown["Token"] = profile.token if show_token else MASK
+        shown["Token"] = profile.token.reveal() if show_token else repr(profile.token)
     write_document(shown, "json" if as_json else "yaml")
 
 

@@ -131,7 +131,7 @@ def _certificate(settings: Settings, address: str, names: frozenset[str]) -> Cal
         found().context()
         return found
     covered = {"localhost", "127.0.0.1", "::1", *names, *_addresses(address)}
-    return functools.partial(self_signed, settings.data_dir / "tls", frozenset(covered))
+    return functools.partial(self_signed, settings.own_certificate, frozenset(covered))
 
 
 def _addresses(address: str) -> set[str]:

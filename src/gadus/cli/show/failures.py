@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -134,11 +135,9 @@ def _way_out(error: click.ClickException) -> str:
 
 
 def _kept(text: str) -> str:
-    """The traceback's new file: in the data directory, or where temporary files go when that cannot be written."""
-    import tempfile  # noqa: PLC0415 - kept out of every command's start
-
+    """The traceback's new file."""
     name = f"bug-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}.txt"
-    for directory in (settings_from().data_dir, Path(tempfile.gettempdir())):
+    for directory in _places():
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             (directory / name).write_text(text, errors="backslashreplace")
@@ -146,3 +145,13 @@ def _kept(text: str) -> str:
             continue
         return str(directory / name)
     return "(it could not be written anywhere)"
+
+
+def _places() -> Iterator[Path]:
+    """Where a file may be kept: the data directory, or where temporary files go when that is not known or cannot be written."""
+    import tempfile  # noqa: PLC0415 - kept out of every command's start
+
+    with suppress(GadusError):
+        yield settings_from().data_dir
+    with suppress(OSError):
+        yield Path(tempfile.gettempdir())

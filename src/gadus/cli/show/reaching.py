@@ -29,4 +29,6 @@ def how_to_reach(url: str, settings: Settings) -> Iterator[str]:
         yield "It keeps jobs and runs none of them: they wait for a server on this data directory that does."
     yield "Clients find it with one of these:"
     for prefix in _PREFIXES:
-        yield f"  {export(reaching(url, prefix))}"
+        # Nobody else vouches for it.
+        own = {f"{prefix}CACERT": str(settings.own_certificate)} if settings.self_signed else {}
+        yield f"  {export(reaching(url, prefix) | own)}"

@@ -45,6 +45,7 @@ def write_document(value: Any, style: Literal["json", "yaml"], *, pretty: bool =
         return
     import yaml  # noqa: PLC0415 - only here
 
+    value = dict(value) if isinstance(value, dict) else value
     click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
