@@ -75,7 +75,7 @@ _JOBS = {
     ),
     "GET /orchestrator/jobs/{job}": _gives("A job and what belongs to it", named("DescribedJob"), NAMESPACE, INCLUDE, *EDITION),
     "DELETE /orchestrator/jobs/{job}": _gives(
-        "Stop a job", record({"EvaluationID": TEXT}), NAMESPACE, REASON, body=record({}, reason=or_null(TEXT))
+        "Stop a job", record({"EvaluationID": TEXT}), NAMESPACE, REASON, *EDITION, body=record({}, reason=or_null(TEXT))
     ),
     "PUT /orchestrator/jobs/{job}/rerun": _gives(
         "Run a job once more, as its next version",
