@@ -30,6 +30,7 @@ from .logs import Logs
 from .metrics import Health
 from .parts import JobParts
 from .pins import Pins
+from .plans import Plans
 from .proving import Proving
 from .scoped import AnyScoped
 from .versions import Versions
@@ -52,7 +53,7 @@ def routes_of(rooms: Rooms) -> list[AnyScoped]:
     """Every route."""
     parts, agent = JobParts(rooms), Agent(rooms)
     answering = (
-        *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
+        *(Changes(rooms), Plans(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
         *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
         Health(rooms),
     )

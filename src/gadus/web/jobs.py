@@ -171,14 +171,14 @@ class Jobs:
 
 async def decoded_job(body: Body, params_model: ParamsModel) -> tuple[JobSpec, tuple[str, ...]]:
     """The ``Job`` of a request's body, and warnings. Raises InvalidSpec."""
-    job = _as_meant(body.mapping("Job"))
+    job = as_meant(body.mapping("Job"))
     if body.size_bytes < _SOON_READ_BYTES:
         return decode_document(job, params_model=params_model)
     # In a thread: a large job takes longer to read than others should wait.
     return await finished(decode_document, job, params_model=params_model)
 
 
-def _as_meant(job: Mapping[str, Any]) -> dict[str, Any]:
+def as_meant(job: Mapping[str, Any]) -> dict[str, Any]:
     """Without the fields that only the server sets, as far as they say nothing: some clients always write them."""
     return {key: value for key, value in job.items() if key.lower() not in _EMPTY or value not in _EMPTY[key.lower()]}
 

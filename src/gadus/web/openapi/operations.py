@@ -73,6 +73,11 @@ _JOBS = {
         record({"Diff": TEXT, "Warnings": _WARNINGS}),
         body=record(_JOB),
     ),
+    "POST /orchestrator/plan": Operation(
+        "What a job would read and where it would run, and no job is stored; as lines also how much was listed",
+        body=record(_JOB),
+        answers={200: {JSON: record({"Plan": named("Plan"), "Warnings": _WARNINGS}), _LINES: {"type": "object"}}},
+    ),
     "GET /orchestrator/jobs/{job}": _gives("A job and what belongs to it", named("DescribedJob"), NAMESPACE, INCLUDE, *EDITION),
     "DELETE /orchestrator/jobs/{job}": _gives(
         "Stop a job", record({"EvaluationID": TEXT}), NAMESPACE, REASON, *EDITION, body=record({}, reason=or_null(TEXT))
