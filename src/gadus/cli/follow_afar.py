@@ -15,6 +15,7 @@ from gadus.cli.show.relay import unwritable
 from gadus.cli.show.steps import NoSteps, Steps, steps_for_people
 from gadus.client import Api
 from gadus.client.api import Value, in_path
+from gadus.client.paging import with_all_executions
 from gadus.contracts import Stream
 from gadus.core.errors import Conflict, Unavailable
 
@@ -135,7 +136,7 @@ class Following:
         if self._taken_over(job):
             hint = f"gadus job describe --version {self._edition} {self._job_id}"
             raise Conflict(f"job {self._job_id} was run again meanwhile, as version {job['Version']}", hint=hint)
-        executions = (answer.get("Executions") or {}).get("Items") or []
+        executions = (await with_all_executions(self._api, answer))["Executions"]["Items"]
         return Ended(job, [one for one in executions if one.get("JobVersion", 0) == job.get("Version", 0)])
 
     def _taken_over(self, job: Document) -> bool:

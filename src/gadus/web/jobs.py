@@ -105,7 +105,7 @@ class Jobs:
         if "history" in included:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
         if "executions" in included:
-            document["Executions"] = {"NextToken": "", "Items": await self._parts.executions_of(request, job)}
+            document["Executions"] = await self._parts.executions_of(request, job)
         if "manifests" in included:
             document["Manifests"] = [pin_document(pin) for pin in job.pins]
         return answered(request, document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from gadus.cli.show.states import has_ended
 from gadus.cli.show.tables import write_document
 from gadus.client import Api, Document
 from gadus.client.api import in_path
+from gadus.client.paging import pages
 from gadus.core.errors import Conflict
 
 _PATIENCE_SECONDS = 10.0
@@ -62,9 +64,17 @@ async def _until_ended(api: Api, path: str) -> bool:
     """Whether the executions of the job are gone, as soon as they are, or when that takes long."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        executions = (await api.ask("GET", f"{path}/executions", query={"all_job_versions": True}))["Items"]
-        if all(map(has_ended, executions)):
+        if await _nothing_runs(api, path):
             return True
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _nothing_runs(api: Api, path: str) -> bool:
+    # By id: that order does not change meanwhile.
+    async with aclosing(pages(api, f"{path}/executions", {"all_job_versions": True, "order_by": "id"})) as executions:
+        async for page in executions:
+            if not all(map(has_ended, page)):
+                return False
+    return True

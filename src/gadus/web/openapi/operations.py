@@ -93,10 +93,10 @@ _JOBS = {
         "Why what waits of a job runs on no node", record({"JobID": TEXT, "Waiting": COUNT, "Why": TEXT}), NAMESPACE
     ),
     "GET /orchestrator/jobs/{job}/executions": _gives(
-        "The executions of a job", page_of("Execution"), NAMESPACE, EXECUTION_ORDER, REVERSE, LIMIT, *EDITION
+        "The executions of a job", page_of("Execution"), NAMESPACE, EXECUTION_ORDER, REVERSE, *PAGE, *EDITION
     ),
     "GET /orchestrator/jobs/{job}/history": _gives(
-        "What happened to a job, oldest first", page_of("HistoryItem"), NAMESPACE, *HISTORY, *PAGE, *EDITION
+        "What happened to a job, oldest first", page_of("HistoryItem"), NAMESPACE, *HISTORY, *PAGE, REVERSE, *EDITION
     ),
     "GET /orchestrator/jobs/{job}/results": _gives(
         "Where the results of each completed execution are fetched", page_of("Result"), NAMESPACE, *EDITION
