@@ -12,6 +12,7 @@ from gadus.core.job import Ended, Failure, Job, Outcome, Phase, PhaseEntered, Pi
 from gadus.core.lifecycle import deadline
 from gadus.core.spec import Constraint
 from gadus.orchestrator.store import open_store
+from gadus.orchestrator.store.paging import BYTES_OF_A_PAGE
 
 Where = Path | str
 
@@ -227,6 +228,22 @@ def test_a_change_that_is_refused_leaves_nothing(where: Where) -> None:
             store.get("j-2")
         assert store.changes(0)[0] == [(1, "j-1", 1)]
         assert [row.job_id for row in store.waiting()] == ["j-1"]
+
+
+@pytest.mark.parametrize("labels", [(), (Constraint.model_validate({"Key": "none", "Operator": "!"}),)])
+def test_a_page_of_jobs_with_much_in_them_is_bounded(where: Where, labels: tuple[Constraint, ...]) -> None:
+    """Each job of the first ones fills more than half of a page, the last one more than a page."""
+    sizes = [BYTES_OF_A_PAGE * 2 // 3] * 3 + [100, 100, BYTES_OF_A_PAGE * 2]
+    with open_store(where) as store:
+        for number, size in enumerate(sizes):
+            submit(store, f"j-{number}", at=float(number), Meta={"much": "é" * (size // 2)})
+        pages, after = [], ""
+        while True:
+            page, after = store.page(limit=10, newest_first=False, after=after, labels=labels)
+            pages.append([job.id for job in page])
+            if not after:
+                break
+        assert pages == [["j-0"], ["j-1"], ["j-2", "j-3", "j-4"], ["j-5"]]
 
 
 def test_a_job_of_many_executions_ends_its_page(where: Where) -> None:
