@@ -62,7 +62,7 @@ def test_only_what_tells_nothing_of_jobs_and_machines_is_open() -> None:
     names = {route.path.removeprefix("/api/v1") for route in ROUTES if OPEN in route.scopes.values() and gone not in route.path}
     lives, signs_in, itself = (
         {"/livez", "/readyz", "/agent/alive"},
-        {"/auth", "/auth/{method}", "/agent/authconfig"},
+        {"/auth", "/auth/info", "/auth/{method}", "/agent/authconfig"},
         {"/openapi.json"},
     )
     assert names == lives | signs_in | itself | {"/", "/version", "/agent/version"}

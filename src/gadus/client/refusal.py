@@ -19,7 +19,7 @@ from gadus.core.errors import (
     Unavailable,
 )
 
-_LOGIN_HINT = "give a token with GADUS_API_TOKEN, or keep one in a profile: gadus profile save NAME --token-stdin"
+LOGIN_HINT = "give a token with GADUS_API_TOKEN, or keep one in a profile: gadus profile save NAME --token-stdin"
 _KINDS: dict[int, type[GadusError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: NotFound}
 
 
@@ -34,7 +34,7 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, server: str) -
     if status == 400 and document.get("Code") == "ValidationError":
         return InvalidSpec(message.split("\n"), hint=hint)
     if status in _KINDS:
-        return _KINDS[status](message, hint=hint or (_LOGIN_HINT if status == 401 else ""))
+        return _KINDS[status](message, hint=hint or (LOGIN_HINT if status == 401 else ""))
     if status == 429:
         return Busy(message, hint=hint, retry_after_seconds=_seconds(headers))
     if status in (502, 503, 504):

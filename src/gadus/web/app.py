@@ -19,6 +19,7 @@ from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
 from .auth import Auth
+from .callers import Callers
 from .changes import Changes
 from .describing import Describing
 from .errors import told
@@ -54,7 +55,7 @@ def routes_of(rooms: Rooms) -> list[AnyScoped]:
     parts, agent = JobParts(rooms), Agent(rooms)
     answering = (
         *(Changes(rooms), Plans(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
-        *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
+        *(Fleet(rooms), agent, Callers(rooms), Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
         Health(rooms),
     )
     routes = [route for one in answering for route in one.routes(PREFIX)]

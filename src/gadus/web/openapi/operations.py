@@ -140,6 +140,10 @@ _AGENT = {
         "How a client gets a token",
         record({"NextToken": TEXT, "Methods": {"type": "object", "additionalProperties": named("WayToSignIn")}}),
     ),
+    "GET /auth/info": _gives(
+        "Who the caller is to this server, and why nobody",
+        record({"Required": SWITCH, "Caller": or_null(named("Caller")), "Reason": TEXT}),
+    ),
     "GET /auth/{method}": _gives("What one way to sign in needs", named("WayToSignIn")),
     "POST /auth/{method}": Operation(
         "Sign in", body=_SIGN_IN, answers={200: {JSON: named("Signed")}, 401: {JSON: named("Signed")}}

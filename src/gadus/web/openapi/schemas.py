@@ -177,4 +177,5 @@ def _others() -> dict[str, Schema]:
         error=TEXT,
     )
     way = record({"type": words("challenge", "ask"), "params": ANYTHING})
-    return {"Error": error, "Signed": signed, "Frame": frame, "WayToSignIn": way}
+    caller = record({"Name": TEXT, "Scopes": list_of(TEXT), "Namespaces": list_of(TEXT)})
+    return {"Caller": caller, "Error": error, "Signed": signed, "Frame": frame, "WayToSignIn": way}
