@@ -28,7 +28,7 @@ def ids(server: Running) -> list[str]:
     return jobs
 
 
-@pytest.mark.parametrize("query", ["", "&labels=large", "&reverse=true"])
+@pytest.mark.parametrize("query", ["", "&labels=large", "&order_by=modified_at", "&reverse=true"])
 def test_pages_are_bounded_and_make_up_the_list(server: Running, ids: list[str], query: str):
     seen: list[dict[str, Any]] = []
     token, lengths = "", []

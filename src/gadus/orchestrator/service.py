@@ -130,6 +130,20 @@ class Service:
         """Some jobs, and the token for the next ones: see `Store.page`."""
         return self._store.page(limit=limit, after=after, newest_first=newest_first, namespaces=namespaces, labels=labels)
 
+    def page_by_change(
+        self,
+        *,
+        limit: int,
+        after: int = 0,
+        newest_first: bool = True,
+        namespaces: frozenset[str] | None = None,
+        labels: Sequence[Constraint] = (),
+    ) -> tuple[Sequence[Job], int]:
+        """The same in the order of their last changes: see `Store.page_by_change`."""
+        return self._store.page_by_change(
+            limit=limit, after=after, newest_first=newest_first, namespaces=namespaces, labels=labels
+        )
+
     def jobs(self, *, limit: int, labels: Sequence[Constraint] = (), newest_first: bool = True) -> Sequence[Job]:
         """At most `limit` jobs whose labels meet every constraint."""
         found: list[Job] = []

@@ -20,9 +20,9 @@ from .rows import labels_of
 from .tables import COLUMNS
 
 _ROWS_AT_ONCE = 1000
-_LABELLED_AT_ONCE = 100
+LABELLED_AT_ONCE = 100
 """Of these the whole jobs are read, which may bring programs along."""
-_PARTS_OF_A_PAGE = 20_000
+PARTS_OF_A_PAGE = 20_000
 """With so many executions and vacancies a page ends, though it be a single job."""
 BYTES_OF_A_PAGE = 4 << 20
 """No further job is added with which a page would have more; a job may bring its program along."""
@@ -45,14 +45,14 @@ def page(where: str, snapshot: Snapshot, wanted: Wanted, limit: int, after: str)
     parts = size_bytes = 0
     while True:
         # One more than is wanted: whether there is a next page.
-        count = min(limit - len(chosen) + 1, _ROWS_AT_ONCE) if not wanted.labels else _LABELLED_AT_ONCE
+        count = min(limit - len(chosen) + 1, _ROWS_AT_ONCE) if not wanted.labels else LABELLED_AT_ONCE
         rows = _rows(snapshot, wanted, count, place)
         _refuse_disorder(where, wanted, place, rows)
         for row in rows:
             if wanted.labels and unmet(labels_of(where, row[4:]), wanted.labels):
                 continue
             size_bytes += row[3]
-            if len(chosen) == limit or (chosen and (parts >= _PARTS_OF_A_PAGE or size_bytes > BYTES_OF_A_PAGE)):
+            if len(chosen) == limit or (chosen and (parts >= PARTS_OF_A_PAGE or size_bytes > BYTES_OF_A_PAGE)):
                 return whole(where, snapshot, [one[1] for one in chosen]), _token(chosen[-1]) if chosen else after
             chosen.append(row[:3])
             parts += row[2]
