@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -53,6 +53,7 @@ _ENGINE_BACK_SECONDS = 10.0
 _MARK_EVERY = 60
 """After so many of these pauses: every ten minutes."""
 _COMES_WITH_THE_JOB = "inline"
+_TYPES_OF_A_SERVER = ("batch", "ops", "service", "daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ async def open_server(settings: Settings, watcher: Watcher, took: Callable[[floa
                 server = Server(store, writer, backend, *asked, watcher, background)
                 server.start()
                 background.start(parts.clean_up_later())
-                yield Opened(server, _service(settings, parts, store), background, Readiness(store, writer, background))
+                service = _service(settings, parts, store, types=_TYPES_OF_A_SERVER)
+                yield Opened(server, service, background, Readiness(store, writer, background))
 
 
 def store_of(settings: Settings) -> Store:
@@ -95,9 +97,9 @@ def store_of(settings: Settings) -> Store:
     return open_store(settings.jobs_at, needs=_needs_text, deadline=deadline)
 
 
-def _service(settings: Settings, parts: Parts, store: Store) -> Service:
+def _service(settings: Settings, parts: Parts, store: Store, **known: Collection[str]) -> Service:
     backend = inline.Backend(parts.nodes, parts.execute, parts.forget_job)
-    return Service(settings, store, backend, parts.checked, parts.plan, parts.needs_of, held)
+    return Service(settings, store, backend, parts.checked, parts.plan, parts.needs_of, held, **known)
 
 
 def _needs_text(spec: JobSpec) -> str:

@@ -12,7 +12,7 @@ from running import Answer, wasm_job
 
 ABSENT = "j-ffffffff-ffff-4fff-bfff-ffffffffffff"
 API = "/api/v1"
-_NAMED_IN_BODY = (f"PUT {JOBS}", f"POST {JOBS}", f"PUT {JOBS}/diff")
+_NAMED_IN_BODY = (f"PUT {JOBS}", f"POST {JOBS}", f"PUT {JOBS}/diff", f"POST {API}/orchestrator/plan")
 _ACTION = {"Action": "approve"}
 _SIGN_IN = {"MethodData": b64encode(b"{}").decode()}
 _NODES = f"{API}/orchestrator/nodes"

@@ -62,7 +62,7 @@ def test_only_what_tells_nothing_of_jobs_and_machines_is_open() -> None:
     names = {route.path.removeprefix("/api/v1") for route in ROUTES if OPEN in route.scopes.values() and gone not in route.path}
     lives, signs_in, itself = (
         {"/livez", "/readyz", "/agent/alive"},
-        {"/auth", "/auth/{method}", "/agent/authconfig"},
+        {"/auth", "/auth/info", "/auth/{method}", "/agent/authconfig"},
         {"/openapi.json"},
     )
     assert names == lives | signs_in | itself | {"/", "/version", "/agent/version"}
@@ -109,3 +109,14 @@ def test_a_server_answers_under_no_name_it_was_not_told(guarded: Guarded) -> Non
         assert guarded("admin", "GET", "/api/v1/orchestrator/jobs/x/logs", **UPGRADE, Host=host).status == 403
     for host in ("localhost", "[::1]:1234", "10.0.0.1"):
         assert guarded("admin", "GET", "/api/v1/agent/alive", Host=host).status == 200
+
+
+def test_a_request_for_two_hosts_is_refused_whichever_comes_first(guarded: Guarded) -> None:
+    place = urlsplit(guarded.server.url)
+    for first, second in (("localhost", "evil.example"), ("evil.example", "localhost"), ("localhost", "localhost")):
+        with socket.create_connection((place.hostname, place.port), timeout=5) as connection:
+            head = f"GET /api/v1/agent/alive HTTP/1.1\r\nHost: {first}\r\nX-Other: x\r\nhost: {second}\r\n"
+            connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert answer.split()[1] == b"400", (first, second)
+        assert b"several headers Host" in answer

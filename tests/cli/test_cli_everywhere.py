@@ -85,12 +85,6 @@ def test_commands_of_this_machine_say_so(served: Server, ask: Ask, words: list[s
     assert f"Note: this is about this machine, not about {served.url} (from GADUS_API_HOST)" in ask(*words).err
 
 
-def test_plan_says_that_it_is_about_this_machine(served: Server, ask: Ask) -> None:  # noqa: F811
-    planned = ask("plan", "job.yaml", host=served.url)
-    assert (planned.code, bool(planned.out)) == (0, True)
-    assert "Note: this is about this machine" in planned.err
-
-
 @pytest.mark.parametrize("path", sorted(set(tree().paths()) - {"serve", "devstack"}))
 def test_every_command_has_json_and_help(ask: Ask, path: str) -> None:  # noqa: F811
     helped = ask(*path.split(), "--help", host="none")

@@ -142,7 +142,8 @@ def test_executions_have_words_for_states(asked: Cli, served: Served):
     assert rows[0] == ["Created", "Modified", "ID", "Node ID", "Rev.", "State", "Desired"]
     assert [row[5:] for row in rows[1:]] == [["Completed", "Stopped"]] * 2
     cut = asked("job", "executions", "--limit", "1", "--hide-header", "pair")
-    assert (len(cut.out.splitlines()), "--limit 0" in cut.err) == (1, True)
+    token = re.search(r"--next-token (\S+)`", cut.err)
+    assert (len(cut.out.splitlines()), bool(token)) == (1, True)
     running = asked("job", "executions", "--json", "endless").document
     assert [one["ComputeState"]["StateType"] for one in running] == [6]
 
@@ -159,6 +160,17 @@ def test_history_is_of_the_events_that_are_asked_for(asked: Cli):
     assert len(of_it) == sum(row[3] == execution for row in rows) > 2
     job_only = asked("job", "history", "--event-type", "job", "--hide-header", "speaks").out.decode().splitlines()
     assert len(job_only) == sum(row[1] == "JobLevel" for row in rows)
+
+
+def test_history_the_other_way_round_is_paged_from_its_end(served: Served):
+    for cli in (served.remote, served.local):
+        forwards = cli("job", "history", "--json", "speaks").document
+        assert cli("job", "history", "--order-reversed", "--json", "speaks").document == forwards[::-1]
+        first = cli("job", "history", "--order-reversed", "--limit", "3", "--json", "speaks")
+        token = re.search(r"--next-token (\S+)`", first.err)
+        assert token
+        rest = cli("job", "history", "--limit", "99", "--next-token", token[1], "--json", "speaks")
+        assert first.document + rest.document == forwards[::-1]
 
 
 def test_described_job_is_the_document_of_the_api_with_every_object(asked: Cli, served: Served):

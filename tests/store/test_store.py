@@ -11,7 +11,8 @@ from gadus.core.errors import Conflict, NotFound, Rejected
 from gadus.core.job import Ended, Failure, Job, Outcome, Phase, PhaseEntered, Pin, Pinned, Placed, Renewed, State, StopRequested
 from gadus.core.lifecycle import deadline
 from gadus.core.spec import Constraint
-from gadus.orchestrator.store import open_store
+from gadus.orchestrator.store import Store, open_store
+from gadus.orchestrator.store.paging import BYTES_OF_A_PAGE
 
 Where = Path | str
 
@@ -227,6 +228,69 @@ def test_a_change_that_is_refused_leaves_nothing(where: Where) -> None:
             store.get("j-2")
         assert store.changes(0)[0] == [(1, "j-1", 1)]
         assert [row.job_id for row in store.waiting()] == ["j-1"]
+
+
+def changed_pages(store: Store, limit: int, **wanted: object) -> list[str]:
+    ids, after = [], 0
+    while True:
+        page, after = store.page_by_change(limit=limit, after=after, **wanted)  # type: ignore[arg-type]
+        assert len(page) <= limit
+        ids += [job.id for job in page]
+        if not after:
+            return ids
+
+
+def test_pages_by_change_have_every_job_once_in_the_order_of_its_last_change(where: Where, monkeypatch) -> None:
+    """Few changes are looked through at once: most pages take several looks."""
+    monkeypatch.setattr("gadus.orchestrator.store.changing._CHANGES_AT_ONCE", 7)
+    monkeypatch.setattr("gadus.orchestrator.store.changing.LABELLED_AT_ONCE", 5)
+    with open_store(where) as store:
+        assert store.page_by_change(limit=5) == ([], 0)
+        labels = {"rare": "yes"}
+        jobs = [submit(store, f"j-{n:02}", Namespace="ab"[n % 2], Labels=labels if n % 10 == 3 else {}) for n in range(31)]
+        order = [*range(30, -1, -3), *range(1, 31, 7)]
+        for number in order:
+            if not jobs[number].state.final:
+                jobs[number] = stop(store, place(store, jobs[number]))
+        once = list(dict.fromkeys(order))
+        ids = [f"j-{n:02}" for n in (*(n for n in range(31) if n not in once), *once)]
+        for limit in (1, 4, 30, 31, 32):
+            assert changed_pages(store, limit, newest_first=False) == ids
+            assert changed_pages(store, limit) == ids[::-1]
+        of_b = [one for one in ids if int(one[2:]) % 2]
+        assert changed_pages(store, 4, newest_first=False, namespaces=frozenset("b")) == of_b
+        assert changed_pages(store, 4, namespaces=frozenset("ab")) == ids[::-1]
+        assert changed_pages(store, 4, namespaces=frozenset()) == changed_pages(store, 4, namespaces=frozenset("c")) == []
+        rare = Constraint.model_validate({"Key": "rare", "Operator": "exists"})
+        assert changed_pages(store, 2, labels=(rare,), newest_first=False) == [one for one in ids if int(one[2:]) % 10 == 3]
+
+
+def test_a_job_that_changes_while_pages_are_read_is_not_missed(where: Where) -> None:
+    """1 two of four jobs are read; 2 the first and the third change; 3 the rest is the fourth, the first again, the third."""
+    with open_store(where) as store:
+        jobs = [submit(store, f"j-{n}") for n in range(4)]
+        first, after = store.page_by_change(limit=2, newest_first=False)
+        assert [job.id for job in first] == ["j-0", "j-1"]
+        for number in (0, 2):
+            stop(store, jobs[number])
+        rest, after = store.page_by_change(limit=9, newest_first=False, after=after)
+        assert ([job.id for job in rest], after) == (["j-3", "j-0", "j-2"], 0)
+
+
+@pytest.mark.parametrize("labels", [(), (Constraint.model_validate({"Key": "none", "Operator": "!"}),)])
+def test_a_page_of_jobs_with_much_in_them_is_bounded(where: Where, labels: tuple[Constraint, ...]) -> None:
+    """Each job of the first ones fills more than half of a page, the last one more than a page."""
+    sizes = [BYTES_OF_A_PAGE * 2 // 3] * 3 + [100, 100, BYTES_OF_A_PAGE * 2]
+    with open_store(where) as store:
+        for number, size in enumerate(sizes):
+            submit(store, f"j-{number}", at=float(number), Meta={"much": "é" * (size // 2)})
+        pages, after = [], ""
+        while True:
+            page, after = store.page(limit=10, newest_first=False, after=after, labels=labels)
+            pages.append([job.id for job in page])
+            if not after:
+                break
+        assert pages == [["j-0"], ["j-1"], ["j-2", "j-3", "j-4"], ["j-5"]]
 
 
 def test_a_job_of_many_executions_ends_its_page(where: Where) -> None:

@@ -106,3 +106,18 @@ def test_a_store_of_a_later_version_is_left_alone(path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="schema 99"):
         open_store(path)
     assert path.read_bytes() == before
+
+
+def test_an_index_that_came_later_than_the_store_is_added(where: Path | str) -> None:
+    with open_store(where) as store:
+        submit(store, "j-1")
+        with store.database.transaction() as transaction:
+            transaction.run("DROP INDEX jobs_by_state")
+            transaction.run("DROP INDEX jobs_by_name")
+    with open_store(where) as store:
+        assert store.counts() == {("batch", "queued"): 1}
+        with store.database.transaction() as transaction:
+            # There they are: what is there cannot be made.
+            for name in ("jobs_by_state", "jobs_by_name"):
+                transaction.run(f"DROP INDEX {name}")
+    assert check(where).problems == []

@@ -54,3 +54,15 @@ async def test_reader_that_goes_away_ends_the_packing(results: Path):
     async with aclosing(_packed(results, "w|gz", _file)) as pieces:
         assert await anext(pieces)
     assert opened() <= before
+
+
+async def test_packing_that_never_begins_ends_the_reading(results: Path, monkeypatch: pytest.MonkeyPatch):
+    def cannot(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("gadus.web.archive._pack", cannot)
+    before = opened()
+    with pytest.raises(MemoryError):
+        async with aclosing(_packed(results, "w|gz", _file)) as pieces:
+            await anext(pieces)
+    assert opened() <= before

@@ -14,36 +14,38 @@ from gadus.cli.show.output import Output
 from gadus.cli.show.relay import unwritable
 from gadus.cli.show.steps import NoSteps, Steps, steps_for_people
 from gadus.client import Api
-from gadus.client.api import in_path
+from gadus.client.api import Value, in_path
+from gadus.client.paging import with_all_executions
 from gadus.contracts import Stream
 from gadus.core.errors import Conflict, Unavailable
-from gadus.core.spec import JobSpec
 
 from .frames import Frame, frames_of
 from .history import History
 from .manner import Manner
 from .patience import Patience
+from .shape import Begun
 
 _FIRST_SECONDS = 0.2
 _LONGEST_SECONDS = 2.0
 """So often the history is asked for: soon after something happened, then less and less."""
 _PAGE = 500
-_ENDLESS = ("service", "daemon")
+_FINAL = ("Completed", "Failed", "Stopped")
 
 
 class Following:
     """One job that is followed. A server that is away for a while is asked again."""
 
-    def __init__(self, api: Api, job_id: str, spec: JobSpec, manner: Manner, *, patient_seconds: float) -> None:
+    def __init__(self, api: Api, begun: Begun, manner: Manner, *, patient_seconds: float) -> None:
         """`patient_seconds` is how long a server may be away."""
         self._api = api
-        self._job_id = job_id
-        self._path = f"/orchestrator/jobs/{in_path(job_id)}"
-        self._many = spec.count > 1 or spec.type in ("ops", "daemon")
-        self._ends_at_running = spec.type in _ENDLESS and not manner.follow
+        self._job_id = begun.job_id
+        self._edition = begun.edition
+        self._path = f"/orchestrator/jobs/{in_path(begun.job_id)}"
+        self._many = begun.shape.many
+        self._ends_at_running = begun.shape.endless and not manner.follow
         self._manner = manner
         self._steps: Steps = steps_for_people() if manner.shows_progress else NoSteps()
-        self._history = History(spec)
+        self._history = History(begun.shape)
         self._output: Output | None = None
         self._all_came = asyncio.Event()
         self._passed: Counter[tuple[str, Stream]] = Counter()
@@ -115,7 +117,8 @@ class Following:
                 await self._all_came.wait()
 
     async def _next_entries(self, token: str) -> Document:
-        return await self._api.ask("GET", f"{self._path}/history", query={"next_token": token, "limit": _PAGE})
+        query: dict[str, Value] = {"next_token": token, "limit": _PAGE, "job_version": self._edition}
+        return await self._api.ask("GET", f"{self._path}/history", query=query)
 
     def _show(self, items: list[Document], *, goes_on: bool) -> None:
         for item in items:
@@ -130,15 +133,22 @@ class Following:
     async def _described(self) -> Ended:
         answer = await self._api.ask("GET", self._path, query={"include": "executions"})
         job = answer["Job"]
-        executions = (answer.get("Executions") or {}).get("Items") or []
+        if self._taken_over(job):
+            hint = f"gadus job describe --version {self._edition} {self._job_id}"
+            raise Conflict(f"job {self._job_id} was run again meanwhile, as version {job['Version']}", hint=hint)
+        executions = (await with_all_executions(self._api, answer))["Executions"]["Items"]
         return Ended(job, [one for one in executions if one.get("JobVersion", 0) == job.get("Version", 0)])
+
+    def _taken_over(self, job: Document) -> bool:
+        """Whether the version that is followed is not the latest any more."""
+        return bool(self._edition) and job["Version"] != self._edition
 
     async def _pass_on(self) -> None:
         """The output, until the job has ended. After a break it comes from its beginning: what was passed on is left out."""
         patience = self._patience()
         while True:
             try:
-                async with frames_of(self._api, self._job_id, follow=True) as frames:
+                async with frames_of(self._api, self._job_id, follow=True, query={"job_version": self._edition}) as frames:
                     known = self._passed.copy()
                     async for frame in frames:
                         patience.found()
@@ -147,7 +157,7 @@ class Following:
             except Unavailable as exc:
                 await patience.lost(exc)
                 continue
-            if answer["Job"]["State"]["StateType"] in ("Completed", "Failed", "Stopped"):
+            if answer["Job"]["State"]["StateType"] in _FINAL or self._taken_over(answer["Job"]):
                 self._all_came.set()
                 return
             # The server ended, and has begun again.
@@ -165,9 +175,9 @@ class Following:
 
     async def _stop_after(self, seconds: int) -> None:
         await asyncio.sleep(seconds)
-        reason = f"not done after --wait-timeout-secs {seconds}"
+        query, body = {"job_version": self._edition}, {"reason": f"not done after --wait-timeout-secs {seconds}"}
         with suppress(Conflict):  # it has just ended by itself
-            await self._patience().asked(lambda: self._api.ask("DELETE", self._path, body={"reason": reason}))
+            await self._patience().asked(lambda: self._api.ask("DELETE", self._path, query=query, body=body))
 
     def _patience(self) -> Patience:
         return Patience(self._away, seconds=self._patient_seconds)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from gadus.cli.show.ended import Document
 from gadus.cli.show.text import count_of
-from gadus.core.spec import JobSpec
+
+from .shape import Shape
 
 _RUNNING, _PUBLISHING, _ENDED = 6, 7, (9, 10, 11)
 _QUEUEING = "Queueing"
@@ -16,9 +17,9 @@ _INPUTS = "Downloading Inputs"
 class History:
     """The sum of the entries that were told, in their order."""
 
-    def __init__(self, spec: JobSpec) -> None:
-        self._count = spec.count
-        self._has_inputs = bool(spec.task.input_sources)
+    def __init__(self, shape: Shape) -> None:
+        self._count = shape.count
+        self._has_inputs = shape.has_inputs
         self._states: dict[str, int] = {}
         self._told: set[str] = set()
         self._waits_for = ""

@@ -9,7 +9,6 @@ from gadus.core.spec import JobSpec
 
 from .lazy import client_of, settings_of
 from .manner import Manner
-from .place import say_if_elsewhere
 from .show.ending import as_line
 
 
@@ -18,8 +17,9 @@ def run_job(ctx: click.Context, spec: JobSpec, manner: Manner) -> int:
     # Each way by itself: who asks a server needs no engines, and who runs a job needs no client.
     client = client_of(ctx)
     if manner.plan:
-        say_if_elsewhere(ctx)
-        return _plan(spec, manner, settings_of(ctx))
+        from .planning import plan_here, plan_there  # noqa: PLC0415
+
+        return plan_there(client, spec, manner) if client.endpoint else plan_here(settings_of(ctx), spec, manner)
     if client.endpoint:
         from .afar import run_afar  # noqa: PLC0415
 
@@ -48,12 +48,3 @@ def _write_checked(spec: JobSpec, manner: Manner, settings: Settings) -> int:
     with open_service(settings) as service:
         write_spec(service.check(spec), as_json=manner.as_json)
     return 0
-
-
-def _plan(spec: JobSpec, manner: Manner, settings: Settings) -> int:
-    from gadus.wiring import open_service  # noqa: PLC0415
-
-    from .planning import plan_job  # noqa: PLC0415
-
-    with open_service(settings) as service:
-        return plan_job(service, spec, quiet=manner.quiet, as_json=manner.as_json)

@@ -97,7 +97,7 @@ _KEY = {
 }
 
 _AUTH = {
-    "info": Leaf("auth_info:info", "Show whom the server lets in."),
+    "info": Leaf("auth_info:info", "Show who one is to a server, or whom it lets in."),
     "hash-password": Leaf("auth_user:hash_password", "Print the hash of a password."),
 }
 

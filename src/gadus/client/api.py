@@ -52,7 +52,7 @@ class Api:
         Raises the error that the answer tells: NotFound, Conflict, InvalidSpec, Unauthorized, Forbidden, Busy, Unavailable. To
         ask the document for a field that it must have and has not raises Unavailable, too.
         """
-        data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        data = b"" if body is None else _encoded_body(body)
         async with self._sent(method, path, query, "application/json", data, as_version) as answer:
             text = await _whole(answer, LARGEST_BYTES)
         asked = f"{method} {path}"
@@ -67,9 +67,14 @@ class Api:
             yield answer.body
 
     @asynccontextmanager
-    async def lines(self, path: str, *, query: Mapping[str, Value] | None = None) -> AsyncIterator[AsyncIterator[Document]]:
-        """The documents of an answer that has one in each line, as they come. Raises as `ask`."""
-        async with self._sent("GET", path, query, "application/x-ndjson", b"") as answer:
+    async def lines(
+        self, path: str, *, query: Mapping[str, Value] | None = None, body: Document | None = None
+    ) -> AsyncIterator[AsyncIterator[Document]]:
+        """
+        The documents of an answer that has one in each line, as they come. With a `body` it is posted. Raises as `ask`.
+        """
+        method, data = ("GET", b"") if body is None else ("POST", _encoded_body(body))
+        async with self._sent(method, path, query, "application/x-ndjson", data) as answer:
             yield _documents(answer.body)
 
     @asynccontextmanager
@@ -94,6 +99,10 @@ class Api:
 def in_path(name: str) -> str:
     """A name as one part of a path, with its slashes: `Api` knows no other names in paths."""
     return quote(name, safe="")
+
+
+def _encoded_body(body: Document) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()
 
 
 def _encoded(query: Mapping[str, Value]) -> str:

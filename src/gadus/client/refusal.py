@@ -10,7 +10,7 @@ from gadus.core.refusals import known_by
 from .answers import NOT_OURS, document_in
 from .transport import Document
 
-_LOGIN_HINT = "give a token with GADUS_API_TOKEN, or keep one in a profile: gadus profile save NAME --token-stdin"
+LOGIN_HINT = "give a token with GADUS_API_TOKEN, or keep one in a profile: gadus profile save NAME --token-stdin"
 
 
 def refused(status: int, headers: Mapping[str, str], body: bytes, server: str) -> GadusError:
@@ -28,7 +28,7 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, server: str) -
         return Busy(message, hint=hint, retry_after_seconds=_seconds(headers))
     if kind is Bug and server:
         message = f"the server {server}: {message}"
-    return kind(message, hint=hint or (_LOGIN_HINT if kind is Unauthorized else ""))
+    return kind(message, hint=hint or (LOGIN_HINT if kind is Unauthorized else ""))
 
 
 def _document(body: bytes) -> Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -53,7 +53,10 @@ class Service:
         look_ahead: LookAhead,
         needs_of: NeedsOf,
         hold: Hold,
+        *,
+        types: Collection[str] = _TYPES_HERE,
     ) -> None:
+        """`types` are those of jobs that can be run here."""
         self._settings = settings
         self._store = store
         self._backend = backend
@@ -61,6 +64,7 @@ class Service:
         self._look_ahead = look_ahead
         self._needs_of = needs_of
         self._hold = hold
+        self._types = types
         self._bury_the_abandoned()
 
     def check(self, spec: JobSpec) -> JobSpec:
@@ -125,6 +129,20 @@ class Service:
     ) -> tuple[Sequence[Job], str]:
         """Some jobs, and the token for the next ones: see `Store.page`."""
         return self._store.page(limit=limit, after=after, newest_first=newest_first, namespaces=namespaces, labels=labels)
+
+    def page_by_change(
+        self,
+        *,
+        limit: int,
+        after: int = 0,
+        newest_first: bool = True,
+        namespaces: frozenset[str] | None = None,
+        labels: Sequence[Constraint] = (),
+    ) -> tuple[Sequence[Job], int]:
+        """The same in the order of their last changes: see `Store.page_by_change`."""
+        return self._store.page_by_change(
+            limit=limit, after=after, newest_first=newest_first, namespaces=namespaces, labels=labels
+        )
 
     def jobs(self, *, limit: int, labels: Sequence[Constraint] = (), newest_first: bool = True) -> Sequence[Job]:
         """At most `limit` jobs whose labels meet every constraint."""
@@ -198,7 +216,7 @@ class Service:
     def _checked(self, spec: JobSpec) -> tuple[JobSpec, list[str]]:
         """The spec as it will be kept, or as it is when there are problems, and these."""
         problems = []
-        if spec.type not in _TYPES_HERE:
+        if spec.type not in self._types:
             problems.append(f"Type: {spec.type!r} needs a server, which this version does not have: use batch or ops")
         publisher = spec.task.publisher
         if publisher.name not in _PUBLISHERS_HERE:

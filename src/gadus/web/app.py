@@ -15,6 +15,7 @@ from .agent import Agent
 from .answering import SLASH, Rooms
 from .archive import Archives
 from .auth import Auth
+from .callers import Callers
 from .changes import Changes
 from .describing import Describing
 from .dispatch import STARTED, Dispatch
@@ -26,6 +27,7 @@ from .logs import Logs
 from .metrics import Health
 from .parts import JobParts
 from .pins import Pins
+from .plans import Plans
 from .proving import Proving
 from .scoped import AnyScoped
 from .versions import VERSION_HEADERS, Versions
@@ -46,8 +48,8 @@ def routes_of(rooms: Rooms) -> list[AnyScoped]:
     """Every route."""
     parts, agent = JobParts(rooms), Agent(rooms)
     answering = (
-        *(Changes(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
-        *(Fleet(rooms), agent, Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
+        *(Changes(rooms), Plans(rooms), Jobs(rooms, parts), parts, Archives(rooms), Pins(rooms), Logs(rooms)),
+        *(Fleet(rooms), agent, Callers(rooms), Auth(Proving(rooms, agent.own_id)), Legacy(agent), Describing(lambda: routes)),
         Health(rooms),
     )
     routes = [route for one in answering for route in one.routes(PREFIX)]

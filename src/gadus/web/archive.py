@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -79,7 +79,10 @@ class Archives:
 async def _packed(directory: Path, mode: _Mode, chosen: _Chosen) -> AsyncIterator[bytes]:
     """A pipe between the thread that packs and the connection: packing waits for a slow reader, and ends when it is gone."""
     reads, writes = os.pipe()
-    packing = asyncio.ensure_future(finished(_pack, directory, mode, chosen, writes))
+    pipe = os.fdopen(writes, "wb")
+    packing = asyncio.ensure_future(finished(_pack, directory, mode, chosen, pipe))
+    # Also if it never came to pack: as long as the pipe is open, whoever reads from it waits.
+    packing.add_done_callback(lambda _: _close(pipe))
     try:
         while piece := await finished(os.read, reads, _PIECE_BYTES):
             yield piece
@@ -88,9 +91,14 @@ async def _packed(directory: Path, mode: _Mode, chosen: _Chosen) -> AsyncIterato
         await packing
 
 
-def _pack(directory: Path, mode: _Mode, chosen: _Chosen, into: int) -> None:
+def _close(pipe: BinaryIO) -> None:
+    with suppress(BrokenPipeError):
+        pipe.close()
+
+
+def _pack(directory: Path, mode: _Mode, chosen: _Chosen, pipe: BinaryIO) -> None:
     # A closed pipe: nobody fetches it any longer.
-    with suppress(BrokenPipeError), os.fdopen(into, "wb") as pipe, tarfile.open(fileobj=pipe, mode=mode) as archive:
+    with suppress(BrokenPipeError), pipe, tarfile.open(fileobj=pipe, mode=mode) as archive:
 
         def filtered(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
             # A file of two names is a file under each: the second one as a link to the first is for no client.

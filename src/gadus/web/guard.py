@@ -71,6 +71,9 @@ class Guard:
     async def _refused(self, scope: Scope) -> Response | None:
         request, headers = HTTPConnection(scope), Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
+        if len(headers.getlist("host")) > 1:
+            # Whoever stands before this server may have looked at another one of them than it does.
+            return answer(request, 400, "BadRequest", "the request has several headers Host", "send one")
         if not self._is_ours(host):
             what = f"this server does not answer under the name {clipped(host)!r}"
             return answer(request, 403, "Forbidden", what, "use its address, or start it with --allowed-host NAME")

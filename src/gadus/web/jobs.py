@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gadus.core.errors import InvalidSpec, NotFound
+from gadus.core.errors import Conflict, InvalidSpec, NotFound
 from gadus.core.ids import new_uuid
 from gadus.core.job import Job, Renewed, Submitted
 from gadus.core.jobfile.decode import ParamsModel, decode_document
@@ -105,7 +105,7 @@ class Jobs:
         if "history" in included:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
         if "executions" in included:
-            document["Executions"] = {"NextToken": "", "Items": await self._parts.executions_of(request, job)}
+            document["Executions"] = await self._parts.executions_of(request, job)
         if "manifests" in included:
             document["Manifests"] = [pin_document(pin) for pin in job.pins]
         return answered(request, document)
@@ -119,13 +119,29 @@ class Jobs:
         return job.model_copy(update={"spec": _named(spec, job), "edition": edition})
 
     async def stop(self, request: Request) -> Response:
-        """End a job; one that was stopped already is left at that, one that ended otherwise is a conflict."""
+        """
+        End a job; one that was stopped already is left at that, one that ended otherwise is a conflict.
+
+        So is a ``job_version`` that is not its latest: of an earlier one nothing is left to stop.
+        """
         body = await body_of(request)
         reason = body.text("reason") or Query(request).text("reason")
         # What a Python client sends for no reason at all.
         reason = "" if reason == "None" else reason
-        await self._rooms.server.stop(self._rooms.job_of(request), reason or "stopped by a request to the API")
+        job = self._rooms.job_of(request)
+        self._refuse_earlier(job, Query(request).number("job_version"))
+        await self._rooms.server.stop(job, reason or "stopped by a request to the API")
         return answered(request, {"EvaluationID": new_uuid()})
+
+    def _refuse_earlier(self, job: Job, edition: int) -> None:
+        latest = self._rooms.server.job(job.id).edition
+        if edition > latest:
+            raise NotFound(f"job {job.id} has no version {edition}", hint=f"its versions are 1 to {latest}")
+        if edition and edition < latest:
+            raise Conflict(
+                f"version {edition} of job {job.id} is over: version {latest} has taken its place",
+                hint=f"to stop that: gadus job stop {job.id}",
+            )
 
     async def rerun(self, request: Request) -> Response:
         """The job once more: as its version ``JobVersion``, or as the latest."""
@@ -155,14 +171,14 @@ class Jobs:
 
 async def decoded_job(body: Body, params_model: ParamsModel) -> tuple[JobSpec, tuple[str, ...]]:
     """The ``Job`` of a request's body, and warnings. Raises InvalidSpec."""
-    job = _as_meant(body.mapping("Job"))
+    job = as_meant(body.mapping("Job"))
     if body.size_bytes < _SOON_READ_BYTES:
         return decode_document(job, params_model=params_model)
     # In a thread: a large job takes longer to read than others should wait.
     return await finished(decode_document, job, params_model=params_model)
 
 
-def _as_meant(job: Mapping[str, Any]) -> dict[str, Any]:
+def as_meant(job: Mapping[str, Any]) -> dict[str, Any]:
     """Without the fields that only the server sets, as far as they say nothing: some clients always write them."""
     return {key: value for key, value in job.items() if key.lower() not in _EMPTY or value not in _EMPTY[key.lower()]}
 

@@ -1,4 +1,4 @@
-"""Jobs in the order in which they changed: sorted anew for each page, among those that were created last."""
+"""Jobs in the order in which they changed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from gadus.core.job import Job
 from gadus.core.spec import Constraint
 from gadus.orchestrator.service import Service
 
-MOST_SORTED = 2000
-"""So many of the jobs that were created last are sorted; what changed most recently is nearly always among them."""
-_PAGE = 200
-_PLACE = re.compile(r"modified_at:([YN]):([0-9]{1,9}):([0-9]{1,9})")
+_PLACE = re.compile(r"modified_at:([YN]):([0-9]{1,9}):([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
 class ByChange:
-    """Where a page of jobs begins in this order, and how long it is."""
+    """Where a page of jobs begins in this order, and how long it is: `start` is as the store tells it, 0 for the beginning."""
 
     newest_first: bool
     limit: int
@@ -41,16 +38,10 @@ class ByChange:
         self, service: Service, namespaces: frozenset[str] | None, labels: Sequence[Constraint]
     ) -> tuple[Sequence[Job], str]:
         """The jobs, and the token of the next page."""
-        jobs: list[Job] = []
-        after = ""
-        while len(jobs) < MOST_SORTED:
-            more, after = service.page(limit=_PAGE, after=after, namespaces=namespaces, labels=labels)
-            jobs += more
-            if not after:
-                break
-        jobs.sort(key=lambda job: (job.modified_at, job.id), reverse=self.newest_first)
-        end = self.start + self.limit
-        return jobs[self.start : end], self._token(end) if end < len(jobs) else ""
+        jobs, after = service.page_by_change(
+            limit=self.limit, after=self.start, newest_first=self.newest_first, namespaces=namespaces, labels=labels
+        )
+        return jobs, self._token(after) if after else ""
 
     def _token(self, start: int) -> str:
         text = f"modified_at:{'Y' if self.newest_first else 'N'}:{self.limit}:{start}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,23 +17,17 @@ from .answering import Rooms, listed, route
 from .archive import published
 from .clients import numbering_for, waits_by_history
 from .editions import edition_of, of_edition
+from .executions import Place
 from .history import history
 from .query import Query
 from .scoped import ScopedRoute
 from .wire import Document, Written, execution_document, rfc3339
 
-MOST_EXECUTIONS = 10_000
 _OUTPUTS_READ = 200
 """Of more executions in one answer, what their programs wrote is left out."""
 _OUTPUT_BYTES = 2048
 _KINDS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
-_ORDERS: dict[str, Callable[[Execution], Any]] = {
-    "modify_time": lambda one: (one.modified_at, one.id),
-    "create_time": lambda one: (one.created_at, one.id),
-    "id": lambda one: one.id,
-    "state": lambda one: (one.state.value, one.id),
-}
-_POSITION = "history:"
+_POSITION, _BACKWARDS = "history:", "history:before:"
 
 
 class JobParts:
@@ -52,20 +45,21 @@ class JobParts:
         ]
 
     async def executions(self, request: Request) -> Response:
+        """The executions of a job, a page at a time. A job of 20,000 has several, however few of them are shown."""
         query = Query(request)
-        order = _ORDERS[query.one_of("order_by", tuple(_ORDERS))]
+        place, limit = Place.of_query(query), query.number("limit")
         job = self._rooms.job_of(request)
-        chosen = sorted(of_edition(request, job, job.executions), key=order, reverse=query.switch("reverse"))
-        limit = query.number("limit") or MOST_EXECUTIONS
-        return listed(request, await self._documents(request, job, chosen[:limit]))
+        page, token = place.page(of_edition(request, job, job.executions), limit)
+        return listed(request, await self._documents(request, job, page), token=token)
 
-    async def executions_of(self, request: Request, job: Job) -> list[Document]:
-        """Every execution of a job, oldest first."""
-        return await self._documents(request, job, of_edition(request, job, job.executions)[:MOST_EXECUTIONS])
+    async def executions_of(self, request: Request, job: Job) -> Document:
+        """The first page of all executions of a job, oldest first."""
+        page, token = Place().page(of_edition(request, job, job.executions))
+        return {"NextToken": token, "Items": await self._documents(request, job, page)}
 
     async def history(self, request: Request) -> Response:
         """
-        What happened to a job, oldest first.
+        What happened to a job, oldest first, or with ``reverse`` newest first.
 
         To clients that wait for the end of a job by its history, the next token is empty only when it has ended, or when the
         execution has that they ask for.
@@ -73,17 +67,24 @@ class JobParts:
         query = Query(request)
         kind = _KINDS[query.one_of("event_type", tuple(_KINDS))]
         wanted = {"ExecutionID": query.text("execution_id"), "NodeID": query.text("node_id")}
-        since, limit, start = query.number("since"), query.number("limit"), _start(query.text("next_token"))
+        since, limit = query.number("since"), query.number("limit")
+        backwards, place = _place(query.text("next_token"), reverse=query.switch("reverse"))
         job = self._rooms.job_of(request)
         items = [
             item
             for item in await self.history_of(request, job, since=since)
             if kind in ("", item["Type"]) and all(item.get(name, "").startswith(text) for name, text in wanted.items())
         ]
+        if backwards:
+            # New entries come at the end: those before a place stay what they are.
+            end = len(items) if place is None else min(place, len(items))
+            start = max(end - limit, 0) if limit else 0
+            return listed(request, items[start:end][::-1], token=f"{_BACKWARDS}{start}" if start else "")
+        start = place or 0
         page = items[start : start + limit] if limit else items[start:]
         waits = waits_by_history(request) and goes_on(job, wanted["ExecutionID"], edition_of(request, job))
         goes = start + len(page) < len(items) or waits
-        return listed(request, page, token=_token(start + len(page)) if goes else "")
+        return listed(request, page, token=f"{_POSITION}{start + len(page)}" if goes else "")
 
     async def history_of(self, request: Request, job: Job, *, since: int = 0) -> list[Document]:
         """Every entry, from those of the Unix second `since` on."""
@@ -144,12 +145,12 @@ def goes_on(job: Job, execution_id: str, edition: int) -> bool:
     return not job.state.final or bool(job.live)
 
 
-def _token(start: int) -> str:
-    return f"{_POSITION}{start}"
-
-
-def _start(token: str) -> int:
-    digits = token.removeprefix(_POSITION)
-    if token and not (token.startswith(_POSITION) and digits.isascii() and digits.isdigit() and len(digits) <= 10):
-        raise InvalidSpec(["next_token: is not one that the history of a job gives"])
-    return int(digits or 0)
+def _place(token: str, *, reverse: bool) -> tuple[bool, int | None]:
+    """Whether a list goes backwards, and where this page of it begins; a token has the direction of its list."""
+    if not token:
+        return reverse, None
+    for kind in (_BACKWARDS, _POSITION):
+        digits = token.removeprefix(kind)
+        if digits != token and digits.isascii() and digits.isdigit() and len(digits) <= 10:
+            return kind == _BACKWARDS, int(digits)
+    raise InvalidSpec(["next_token: is not one that the history of a job gives"])

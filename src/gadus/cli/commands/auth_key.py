@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from gadus.access.file import AccessFile
 from gadus.access.granting import add_key, remove_key
 from gadus.access.grants import Key
-from gadus.cli.flags.granting import HEADERS, NAMESPACE, SCOPE, record, row
-from gadus.cli.lazy import Command, settings_of
+from gadus.cli.flags.granting import HEADERS, NAMESPACE, SCOPE, access_of, record, row
+from gadus.cli.lazy import Command
 from gadus.cli.show.tables import write_document, write_table
 
 _ID_SHOWN = 16
@@ -30,7 +29,7 @@ def add(
 
     A server tells the id to a client whose key it does not know.
     """
-    key = add_key(AccessFile.of(settings_of(ctx).data_dir), name, scopes, namespaces, key_id)
+    key = add_key(access_of(ctx), name, scopes, namespaces, key_id)
     if as_json:
         write_document(_record(key), "json")
         return
@@ -41,7 +40,7 @@ def add(
 @click.pass_context
 def list_keys(ctx: click.Context, /, *, as_json: bool) -> None:
     """List the keys of clients that this data directory's server lets in. Times are UTC."""
-    keys = AccessFile.of(settings_of(ctx).data_dir).read().keys
+    keys = access_of(ctx).read().keys
     if as_json:
         write_document({"keys": [_record(key) for key in keys]}, "json")
         return
@@ -53,7 +52,7 @@ def list_keys(ctx: click.Context, /, *, as_json: bool) -> None:
 @click.pass_context
 def remove(ctx: click.Context, /, *, name: str, as_json: bool) -> None:
     """Let the key NAME in no longer; a running server knows at once."""
-    remove_key(AccessFile.of(settings_of(ctx).data_dir), name)
+    remove_key(access_of(ctx), name)
     if as_json:
         write_document({"name": name}, "json")
         return

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import click
 
-from gadus.access.file import AccessFile
 from gadus.access.granting import create_token, revoke_token
 from gadus.access.grants import Token
-from gadus.cli.flags.granting import EXPIRES, HEADERS, NAMESPACE, SCOPE, record, row
-from gadus.cli.lazy import Command, settings_of
+from gadus.cli.flags.granting import EXPIRES, HEADERS, NAMESPACE, SCOPE, access_of, record, row
+from gadus.cli.lazy import Command
 from gadus.cli.show.failures import say
 from gadus.cli.show.tables import write_document, write_table
 from gadus.cli.show.text import clock_time
@@ -33,7 +32,7 @@ def create(
 
     From the first grant on, the server of this data directory answers only to those who are granted something.
     """
-    text, token = create_token(AccessFile.of(settings_of(ctx).data_dir), name, scopes, namespaces, expires)
+    text, token = create_token(access_of(ctx), name, scopes, namespaces, expires)
     if as_json:
         write_document({**_record(token), "token": text.reveal()}, "json")
         return
@@ -46,7 +45,7 @@ def create(
 @click.pass_context
 def list_tokens(ctx: click.Context, /, *, as_json: bool) -> None:
     """List the API tokens of this data directory's server. Times are UTC."""
-    tokens = AccessFile.of(settings_of(ctx).data_dir).read().tokens
+    tokens = access_of(ctx).read().tokens
     if as_json:
         write_document({"tokens": [_record(token) for token in tokens]}, "json")
         return
@@ -58,7 +57,7 @@ def list_tokens(ctx: click.Context, /, *, as_json: bool) -> None:
 @click.pass_context
 def revoke(ctx: click.Context, /, *, token: str, as_json: bool) -> None:
     """End the API token TOKEN, given by its name or the beginning of its id; a running server knows at once."""
-    revoked = revoke_token(AccessFile.of(settings_of(ctx).data_dir), token)
+    revoked = revoke_token(access_of(ctx), token)
     if as_json:
         write_document(_record(revoked), "json")
         return

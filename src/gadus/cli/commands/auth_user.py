@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from gadus.access.file import AccessFile
 from gadus.access.granting import add_user, remove_user, set_password
 from gadus.access.passwords import checked_hash, hash_of
-from gadus.cli.flags.granting import HEADERS, NAMESPACE, PASSWORD_STDIN, SCOPE, password_from, record, row
-from gadus.cli.lazy import Command, settings_of
+from gadus.cli.flags.granting import HEADERS, NAMESPACE, PASSWORD_STDIN, SCOPE, access_of, password_from, record, row
+from gadus.cli.lazy import Command
 from gadus.cli.show.tables import write_document, write_table
 
 
@@ -38,7 +37,7 @@ def add(
     From the first grant on, the server of this data directory answers only to those who are granted something.
     """
     kept = checked_hash(password_hash) if password_hash else hash_of(password_from(ctx, stdin=password_stdin).reveal())
-    user = add_user(AccessFile.of(settings_of(ctx).data_dir), name, scopes, namespaces, kept)
+    user = add_user(access_of(ctx), name, scopes, namespaces, kept)
     if as_json:
         write_document(record(user), "json")
         return
@@ -49,7 +48,7 @@ def add(
 @click.pass_context
 def list_users(ctx: click.Context, /, *, as_json: bool) -> None:
     """List the users of this data directory's server. Times are UTC."""
-    users = AccessFile.of(settings_of(ctx).data_dir).read().users
+    users = access_of(ctx).read().users
     if as_json:
         write_document({"users": [record(user) for user in users]}, "json")
         return
@@ -61,7 +60,7 @@ def list_users(ctx: click.Context, /, *, as_json: bool) -> None:
 @click.pass_context
 def remove(ctx: click.Context, /, *, name: str, as_json: bool) -> None:
     """Remove the user NAME; a running server knows at once."""
-    remove_user(AccessFile.of(settings_of(ctx).data_dir), name)
+    remove_user(access_of(ctx), name)
     if as_json:
         write_document({"name": name}, "json")
         return
@@ -74,9 +73,7 @@ def remove(ctx: click.Context, /, *, name: str, as_json: bool) -> None:
 @click.pass_context
 def passwd(ctx: click.Context, /, *, name: str, password_stdin: bool, as_json: bool) -> None:
     """Give the user NAME another password, which is asked for; sessions of the old one end."""
-    user = set_password(
-        AccessFile.of(settings_of(ctx).data_dir), name, hash_of(password_from(ctx, stdin=password_stdin).reveal())
-    )
+    user = set_password(access_of(ctx), name, hash_of(password_from(ctx, stdin=password_stdin).reveal()))
     if as_json:
         write_document(record(user), "json")
         return

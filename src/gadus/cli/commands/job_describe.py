@@ -18,6 +18,7 @@ from gadus.cli.show.records import described, described_as_json
 from gadus.cli.show.tables import write_document
 from gadus.client import Api, Document
 from gadus.client.api import in_path
+from gadus.client.paging import with_all_executions
 
 
 @click.command(cls=Command)
@@ -28,10 +29,12 @@ from gadus.client.api import in_path
 def describe(ctx: click.Context, /, job: str, **flags: Any) -> None:
     """Show all that is known of JOB: an id, the beginning of one, or a name. Times are UTC."""
     look = look_of(flags)
-    query = which_of(flags) | {"include": "executions,history,manifests"}
+    which = which_of(flags)
+    query = which | {"include": "executions,history,manifests"}
 
     async def ask(api: Api) -> Document:
         answer = await api.ask("GET", f"/orchestrator/jobs/{in_path(job)}", query=query)
+        answer = await with_all_executions(api, answer, which)
         if look.style == "json":
             await _write(api, answer, pretty=look.pretty)
         return answer

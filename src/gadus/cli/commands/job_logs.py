@@ -22,6 +22,7 @@ from gadus.cli.show.tables import write_document
 from gadus.cli.show.text import short_id
 from gadus.client import Api, Document
 from gadus.client.api import in_path
+from gadus.client.paging import listed
 from gadus.contracts import Stream
 from gadus.core.errors import Unavailable
 
@@ -108,7 +109,7 @@ class _Passing:
     async def _executions(self, api: Api, job_id: str) -> list[Document]:
         """Those whose logs these are: the newest of each part."""
         query = {name: self._query[name] for name in ("job_version", "all_job_versions")} | {"order_by": "create_time"}
-        every = (await api.ask("GET", f"/orchestrator/jobs/{job_id}/executions", query=query))["Items"]
+        every, _ = await listed(api, f"/orchestrator/jobs/{job_id}/executions", query, limit=0)
         meant = [one for one in every if one["ID"].startswith(self._query["execution_id"])]
         newest = {one.get("PartitionIndex", 0): one for one in meant}
         return [newest[index] for index in sorted(newest)]

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import click
 
 from gadus.access.caller import SCOPES
+from gadus.access.file import AccessFile
 from gadus.access.grants import Grant
-from gadus.cli.lazy import UsageMistake
+from gadus.cli.everywhere import data_dir
+from gadus.cli.lazy import UsageMistake, client_of, settings_of
 from gadus.cli.show.text import clock_time
 from gadus.core.secret import Secret
 
@@ -65,6 +67,21 @@ EXPIRES = click.option(
     metavar="TIME",
     help="When it ends: 12h, 90d, never.",
 )
+
+
+def access_of(ctx: click.Context) -> AccessFile:
+    """The grants of the data directory, which must be given by ``--data-dir`` while a server is named: that has its own."""
+    file = AccessFile.of(settings_of(ctx).data_dir)
+    client = client_of(ctx)
+    if client.endpoint and not data_dir(ctx):
+        words = ctx.command_path.partition(" ")[2]
+        raise UsageMistake(
+            f"{client.endpoint} (from {client.origin}) is not asked: this command works on grants in a data directory",
+            hint=f"on the machine of that server: gadus {words} … --data-dir DIR; for a server on this machine: "
+            f"gadus {words} … --data-dir {file.path.parent}",
+            ctx=ctx,
+        )
+    return file
 
 
 def password_from(ctx: click.Context, *, stdin: bool) -> Secret:

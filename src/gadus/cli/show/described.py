@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from gadus.core.manifest import Item
 from gadus.core.units import format_bytes, format_seconds
 
 from .events import EVENT_COLUMNS
@@ -88,8 +87,7 @@ def _show_inputs(manifests: Sequence[Document]) -> None:
     _title("Inputs")
     write_table(("target", "objects", "size", "digest", "from"), [_manifest_row(one) for one in manifests])
     for one in manifests:
-        first = [Item(item["key"], item["path"], item["bytes"], item.get("etag", "")) for item in one["Items"][:_KEYS_SHOWN]]
-        show_first(one["Target"], first, one["Objects"])
+        show_first(one["Target"], one["Items"][:_KEYS_SHOWN], one["Objects"])
 
 
 def _manifest_row(one: Document) -> tuple[str, ...]:

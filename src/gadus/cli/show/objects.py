@@ -1,4 +1,4 @@
-"""The objects of an input as lines for people and as records for programs."""
+"""The objects of an input as lines for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from gadus.core.manifest import Item
 from gadus.core.units import format_bytes
 
 from .text import printable
@@ -16,22 +15,16 @@ SHORT_DIGEST = 12
 """So much of a manifest's digest is shown to people: enough to tell two manifests apart."""
 
 
-def show_first(target: str, first: Sequence[Item], objects: int) -> None:
+def show_first(target: str, first: Sequence[Mapping[str, Any]], objects: int) -> None:
     """The `first` of all objects of the input for `target`, with their sizes, and how many more there are."""
     if not first:
         return
     click.echo(f"{printable(target)} begins with:")
     for item in first:
-        size = format_bytes(item.size_bytes) if item.size_bytes >= 0 else "unknown"
-        click.echo(f"  {size:>10}  {printable(item.key)}")
+        size = format_bytes(item["bytes"]) if item["bytes"] >= 0 else "unknown"
+        click.echo(f"  {size:>10}  {printable(item['key'])}")
     if objects > len(first):
         click.echo(f"  {'':>10}  … and {objects - len(first):,} more")
-
-
-def item_record(item: Item) -> dict[str, Any]:
-    """One object of a manifest, without what its service does not say of it."""
-    told = {"etag": item.etag, "version_id": item.version_id, "sha256": item.sha256, "checksum": item.checksum}
-    return {"key": item.key, "path": item.path, "bytes": item.size_bytes} | {name: text for name, text in told.items() if text}
 
 
 def verified_in_words(objects_by_check: Mapping[str, int]) -> str:

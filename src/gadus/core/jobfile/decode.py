@@ -65,6 +65,11 @@ def decode_document(
     return _decoded(document.written(data), params_model, name)
 
 
+def decode_loosely(data: Mapping[str, Any], *, name: str = "Job") -> tuple[JobSpec, tuple[str, ...]]:
+    """The same with params as they were given: whoever checks the job looks at them."""
+    return _decoded(document.written(data), lambda _kind, _name: None, name)
+
+
 def _decoded(root: Written, params_model: ParamsModelIfKnown, name: str) -> tuple[JobSpec, tuple[str, ...]]:
     fields = _fields_of_job(root, name)
     legacy = [key for key in fields if key.lower() in _LEGACY]

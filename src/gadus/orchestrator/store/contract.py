@@ -113,6 +113,21 @@ class Store(Protocol):
         Raises Rejected for an `after` that is no such token.
         """
 
+    def page_by_change(
+        self,
+        *,
+        limit: int,
+        after: int = 0,
+        newest_first: bool = True,
+        namespaces: frozenset[str] | None = None,
+        labels: Sequence[Constraint] = (),
+    ) -> tuple[Sequence[Job], int]:
+        """
+        The same in the order in which the last change of each was accepted; 0 when there is no next page.
+
+        A job that changes meanwhile is then the latest of all: towards the latest it comes once more, and none is missed.
+        """
+
     def events(self, job_id: str, after_version: int = 0) -> Sequence[tuple[int, Event]]:
         """What happened to a job after that version, in order, with the version that each made. Raises NotFound."""
 

@@ -13,6 +13,7 @@ from gadus.core.spec import Constraint
 
 from . import finding, paging
 from .appending import Batch
+from .changing import Looking
 from .contract import Change, Waiting
 from .database import Database, Row
 from .failures import corrupt
@@ -102,6 +103,25 @@ class EventLog:
         wanted = paging.Wanted(newest_first, namespaces, tuple(states), tuple(labels))
         with self.database.reading() as snapshot:
             return paging.page(self.database.where, snapshot, wanted, limit, after)
+
+    def page_by_change(
+        self,
+        *,
+        limit: int,
+        after: int = 0,
+        newest_first: bool = True,
+        namespaces: frozenset[str] | None = None,
+        labels: Sequence[Constraint] = (),
+    ) -> tuple[Sequence[Job], int]:
+        """See `Store.page_by_change`."""
+        where = self.database.where
+        looking = Looking(where, paging.Wanted(newest_first, namespaces, (), tuple(labels)), limit, after)
+        while looking.goes_on:
+            # Each time anew: few may be found among many, and others read, too.
+            with self.database.reading() as snapshot:
+                looking.look(snapshot)
+        with self.database.reading() as snapshot:
+            return finding.whole(where, snapshot, looking.ids), looking.next
 
     def events(self, job_id: str, after_version: int = 0) -> Sequence[tuple[int, Event]]:
         """See `Store.events`."""

@@ -20,8 +20,12 @@ from .rows import labels_of
 from .tables import COLUMNS
 
 _ROWS_AT_ONCE = 1000
-_PARTS_OF_A_PAGE = 20_000
+LABELLED_AT_ONCE = 100
+"""Of these the whole jobs are read, which may bring programs along."""
+PARTS_OF_A_PAGE = 20_000
 """With so many executions and vacancies a page ends, though it be a single job."""
+BYTES_OF_A_PAGE = 4 << 20
+"""No further job is added with which a page would have more; a job may bring its program along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +42,20 @@ def page(where: str, snapshot: Snapshot, wanted: Wanted, limit: int, after: str)
     """See `Store.page`."""
     place = _place_of(after) if after else None
     chosen: list[Row] = []
-    parts = 0
+    parts = size_bytes = 0
     while True:
         # One more than is wanted: whether there is a next page.
-        count = min(limit - len(chosen) + 1, _ROWS_AT_ONCE) if not wanted.labels else _ROWS_AT_ONCE
+        count = min(limit - len(chosen) + 1, _ROWS_AT_ONCE) if not wanted.labels else LABELLED_AT_ONCE
         rows = _rows(snapshot, wanted, count, place)
         _refuse_disorder(where, wanted, place, rows)
         for row in rows:
-            if len(chosen) == limit or (chosen and parts >= _PARTS_OF_A_PAGE):
+            if wanted.labels and unmet(labels_of(where, row[4:]), wanted.labels):
+                continue
+            size_bytes += row[3]
+            if len(chosen) == limit or (chosen and (parts >= PARTS_OF_A_PAGE or size_bytes > BYTES_OF_A_PAGE)):
                 return whole(where, snapshot, [one[1] for one in chosen]), _token(chosen[-1]) if chosen else after
-            if not wanted.labels or not unmet(labels_of(where, row[3:]), wanted.labels):
-                chosen.append(row)
-                parts += row[2]
+            chosen.append(row[:3])
+            parts += row[2]
         if len(rows) < count:
             return whole(where, snapshot, [one[1] for one in chosen]), ""
         place = (rows[-1][0], rows[-1][1])
@@ -68,7 +74,7 @@ def _rows(snapshot: Snapshot, wanted: Wanted, count: int, place: tuple[float, st
         conditions.append(f"state IN ({placeholders(len(wanted.states))})")
         values += [state.value for state in wanted.states]
     order = "DESC" if wanted.newest_first else "ASC"
-    columns = ", ".join(("created_at", "id", "parts", *(COLUMNS["jobs"] if wanted.labels else ())))
+    columns = ", ".join(("created_at", "id", "parts", "octet_length(job)", *(COLUMNS["jobs"] if wanted.labels else ())))
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     query = f"SELECT {columns} FROM jobs {where} ORDER BY created_at {order}, id {order} LIMIT ?"  # noqa: S608 - bound
     return snapshot.rows(query, [*values, count])

@@ -19,7 +19,7 @@ from gadus.core.errors import Bug, Conflict, StorageUnavailable
 
 from .database import Row, Value
 from .failures import corrupt, unavailable
-from .tables import POSTGRES, SCHEMA_VERSION
+from .tables import POSTGRES, SCHEMA_VERSION, missing_indexes
 
 try:
     import psycopg
@@ -99,7 +99,7 @@ class PostgresDatabase:
         """Have the tables there. Raises StorageUnavailable when they are of another version of Gadus."""
         with self.reading() as snapshot:
             self._refuse_what_forgets(snapshot)
-            if self._version(snapshot) == SCHEMA_VERSION:
+            if self._version(snapshot) == SCHEMA_VERSION and not self._missing_indexes(snapshot):
                 return
         with self.transaction() as transaction:
             found = self._version(transaction)
@@ -110,6 +110,8 @@ class PostgresDatabase:
                     f"{self.where} was written by another version of Gadus (schema {found}, this one knows {SCHEMA_VERSION})",
                     hint="use that version, or another database",
                 )
+            for statement in self._missing_indexes(transaction):
+                transaction.run(statement)
 
     @contextmanager
     def replacing(self, *, aside: str) -> Iterator[tuple[_Connected, bool]]:
@@ -134,6 +136,11 @@ class PostgresDatabase:
         connected.run(POSTGRES)
         facts = (("id", uuid4().hex), ("schema", str(SCHEMA_VERSION)))
         connected.run("INSERT INTO store (name, value) VALUES (?, ?)", facts)
+
+    def _missing_indexes(self, connected: _Connected) -> list[str]:
+        """As of a store that was made before they were thought of."""
+        names = [str(name) for (name,) in connected.rows("SELECT indexname FROM pg_indexes WHERE schemaname = ?", (SCHEMA,))]
+        return missing_indexes(names)
 
     def _version(self, connected: _Connected) -> int:
         if not connected.rows("SELECT 1 FROM pg_tables WHERE schemaname = ? AND tablename = 'store'", (SCHEMA,)):

@@ -19,7 +19,7 @@ from .mark import Mark, Told
 from .rows import event_of
 from .sqlite import CHECKSUM_BYTES, SqliteDatabase, connection, has_checksums, loaded_checksums, translated
 from .tables import SCHEMA_VERSION, SQLITE
-from .upgrade import upgrade
+from .upgrade import add_indexes, upgrade
 
 
 def open_sqlite(path: Path) -> SqliteDatabase:
@@ -65,6 +65,7 @@ def prepare(path: Path) -> None:
                     f"{path} was written by another version of Gadus (schema {version}, this one knows {SCHEMA_VERSION})",
                     hint="use that version, or another directory with --data-dir",
                 )
+            add_indexes(db)
 
 
 def told_by(where: str, snapshot: Snapshot) -> Told:

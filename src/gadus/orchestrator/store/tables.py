@@ -13,6 +13,9 @@ unless it was taken over from a version whose rules were others: then its row is
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 SCHEMA_VERSION = 2
 
 _TABLES = """
@@ -68,6 +71,15 @@ COLUMNS = {
 SQLITE = _TABLES.format(text="TEXT", integer="INTEGER", real="REAL", strict=" STRICT", clustered=" WITHOUT ROWID, STRICT")
 # Ids are compared and sorted byte by byte, as SQLite does it.
 POSTGRES = _TABLES.format(text='TEXT COLLATE "C"', integer="BIGINT", real="DOUBLE PRECISION", strict="", clustered="")
+
+
+_INDEXES = dict(re.findall(r"^(?=.*? INDEX (\w+) ON )(CREATE .*?);$", _TABLES, re.MULTILINE))
+
+
+def missing_indexes(there: Iterable[str]) -> list[str]:
+    """The statements for the indexes that are not `there`: some came later than the schema."""
+    known = set(there)
+    return [statement for name, statement in _INDEXES.items() if name not in known]
 
 
 def insert(table: str) -> str:

@@ -1,4 +1,6 @@
 """
+Adds the indexes that a store of the present schema lacks, as it was made before they were thought of.
+
 Takes over a store of schema 1, in one transaction, after a copy was made.
 
 Its events are kept, in the form that they have now. The rules by which they were folded are not those of today: executions
@@ -22,7 +24,7 @@ from gadus.core.job import Job
 from .parts import changes_of
 from .rows import checksum, job_row, parsed
 from .sqlite import CHECKSUM_BYTES, has_checksums, loaded_checksums
-from .tables import SCHEMA_VERSION, SQLITE, insert
+from .tables import SCHEMA_VERSION, SQLITE, insert, missing_indexes
 
 _ASIDE = """
 DROP INDEX jobs_by_creation;
@@ -35,6 +37,13 @@ DROP TABLE jobs_1;
 DROP TABLE events_1;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+
+def add_indexes(db: apsw.Connection) -> None:
+    """Have all indexes in the open file; a large store takes some seconds for each that it lacks, once. Raises apsw.Error."""
+    names = [str(name) for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")]
+    for statement in missing_indexes(names):
+        db.execute(statement)
 
 
 def copy_of(path: Path) -> Path:

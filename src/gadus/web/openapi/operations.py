@@ -73,9 +73,14 @@ _JOBS = {
         record({"Diff": TEXT, "Warnings": _WARNINGS}),
         body=record(_JOB),
     ),
+    "POST /orchestrator/plan": Operation(
+        "What a job would read and where it would run, and no job is stored; as lines also how much was listed",
+        body=record(_JOB),
+        answers={200: {JSON: record({"Plan": named("Plan"), "Warnings": _WARNINGS}), _LINES: {"type": "object"}}},
+    ),
     "GET /orchestrator/jobs/{job}": _gives("A job and what belongs to it", named("DescribedJob"), NAMESPACE, INCLUDE, *EDITION),
     "DELETE /orchestrator/jobs/{job}": _gives(
-        "Stop a job", record({"EvaluationID": TEXT}), NAMESPACE, REASON, body=record({}, reason=or_null(TEXT))
+        "Stop a job", record({"EvaluationID": TEXT}), NAMESPACE, REASON, *EDITION, body=record({}, reason=or_null(TEXT))
     ),
     "PUT /orchestrator/jobs/{job}/rerun": _gives(
         "Run a job once more, as its next version",
@@ -88,10 +93,10 @@ _JOBS = {
         "Why what waits of a job runs on no node", record({"JobID": TEXT, "Waiting": COUNT, "Why": TEXT}), NAMESPACE
     ),
     "GET /orchestrator/jobs/{job}/executions": _gives(
-        "The executions of a job", page_of("Execution"), NAMESPACE, EXECUTION_ORDER, REVERSE, LIMIT, *EDITION
+        "The executions of a job", page_of("Execution"), NAMESPACE, EXECUTION_ORDER, REVERSE, *PAGE, *EDITION
     ),
     "GET /orchestrator/jobs/{job}/history": _gives(
-        "What happened to a job, oldest first", page_of("HistoryItem"), NAMESPACE, *HISTORY, *PAGE, *EDITION
+        "What happened to a job, oldest first", page_of("HistoryItem"), NAMESPACE, *HISTORY, *PAGE, REVERSE, *EDITION
     ),
     "GET /orchestrator/jobs/{job}/results": _gives(
         "Where the results of each completed execution are fetched", page_of("Result"), NAMESPACE, *EDITION
@@ -134,6 +139,10 @@ _AGENT = {
     "GET /auth": _gives(
         "How a client gets a token",
         record({"NextToken": TEXT, "Methods": {"type": "object", "additionalProperties": named("WayToSignIn")}}),
+    ),
+    "GET /auth/info": _gives(
+        "Who the caller is to this server, and why nobody",
+        record({"Required": SWITCH, "Caller": or_null(named("Caller")), "Reason": TEXT}),
     ),
     "GET /auth/{method}": _gives("What one way to sign in needs", named("WayToSignIn")),
     "POST /auth/{method}": Operation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .planned import planned
 from .shapes import (
     ANYTHING,
     COUNT,
@@ -28,7 +29,7 @@ _STATES = "the number of a state: Bacalhau 1.5.2 moved some, so that it depends 
 
 def schemas() -> dict[str, Schema]:
     """Every schema by its name."""
-    return submitted() | _jobs() | _executions() | _histories() | _inputs() | _nodes() | _others()
+    return submitted() | _jobs() | _executions() | _histories() | _inputs() | planned() | _nodes() | _others()
 
 
 def _jobs() -> dict[str, Schema]:
@@ -176,4 +177,5 @@ def _others() -> dict[str, Schema]:
         error=TEXT,
     )
     way = record({"type": words("challenge", "ask"), "params": ANYTHING})
-    return {"Error": error, "Signed": signed, "Frame": frame, "WayToSignIn": way}
+    caller = record({"Name": TEXT, "Scopes": list_of(TEXT), "Namespaces": list_of(TEXT)})
+    return {"Caller": caller, "Error": error, "Signed": signed, "Frame": frame, "WayToSignIn": way}
