@@ -13,8 +13,8 @@ help:  ## this list
 demo: .venv/demo.stamp  ## run jobs over a real S3 server on this machine, and see what happens
 	@$(BIN)/python examples/demo.py
 
-test: .venv/dev.stamp  ## run the tests; ARGS="-k cache" for some of them
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/dev.stamp  ## run the tests, several at a time; ARGS="-k cache" for some of them, one by one
+	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist worksteal)
 
 check: .venv/dev.stamp  ## lint, format, types, the direction of imports, the shape of the tree
 	@$(BIN)/ruff check .
@@ -35,6 +35,7 @@ bench-server: .venv/dev.stamp  ## jobs a second and the latency of one, also wit
 faults: .venv/dev.stamp  ## 1,000 kills of server, shims and container engine at random moments, ten minutes of load, 1,000,000 mutated jobs: takes hours
 	@$(BIN)/python tests/faults/kill_loop.py --points 1000 --docker
 	@$(BIN)/python -m bench.serving --load-only 600
+	@CACHE_KILLS=1000 $(BIN)/python -m pytest -q -k killed_at_any_instant
 	@$(BIN)/python tests/faults/mutated_specs.py --specs 1000000
 
 lock: .venv/dev.stamp  ## renew requirements/ after a change of pyproject.toml; UPGRADE=--upgrade takes the newest of all

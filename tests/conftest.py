@@ -10,12 +10,20 @@ import pytest
 
 from parts import missing_parts
 
+MOST_WORKERS = 4
+
 pytest_plugins = ["s3_server", "faultproxy", "hostile_s3"]
 
 
 def pytest_configure() -> None:
     # Also before the first test: the metadata service of a cloud machine must never be asked.
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests run at a time with ``-n auto``: even on one core, for many only wait."""
+    return max(2, min(os.cpu_count() or 1, MOST_WORKERS))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

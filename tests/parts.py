@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 REQUIRE_ALL_PARTS = "GADUS_REQUIRE_ALL_PARTS"
-_missing: dict[str, str] = {}
+_WITHOUT = re.compile(r"\bwithout (?P<part>[^:]+): (?P<reason>.*) — (?P<how>.*)", re.DOTALL)
 
 
 def skip_without(part: str, reason: str, how: str) -> NoReturn:
@@ -22,19 +23,23 @@ def skip_without(part: str, reason: str, how: str) -> NoReturn:
 
     The end of the run says so in one line. With GADUS_REQUIRE_ALL_PARTS=1 the test fails instead.
     """
-    text = f"without {part}: {reason}"
-    _missing[text] = f"{reason} — {{count}} not run; {how}"
+    text = f"without {part}: {reason} — {how}"
     if os.environ.get(REQUIRE_ALL_PARTS, "") == "1":
-        pytest.fail(f"{text}; {how} ({REQUIRE_ALL_PARTS} is set)", pytrace=False)
+        pytest.fail(f"{text} ({REQUIRE_ALL_PARTS} is set)", pytrace=False)
     pytest.skip(text)
 
 
 def missing_parts(reports: list[pytest.TestReport]) -> list[str]:
-    """One line for each missing part, with the number of tests among the skipped `reports` that it cost."""
-    counts = Counter(text for report in reports for text in _missing if str(report.longrepr).find(text) >= 0)
+    """
+    One line for each missing part, with the number of tests among the skipped `reports` that it cost.
+
+    Told by the reports alone: the tests may have run in other processes.
+    """
+    found = (_WITHOUT.search(report.longrepr[2]) for report in reports if isinstance(report.longrepr, tuple))
+    counts = Counter((match["reason"], match["how"]) for match in found if match)
     return [
-        "SKIPPED: " + _missing[text].format(count=f"{count} test{'s were' if count > 1 else ' was'}")
-        for text, count in counts.items()
+        f"SKIPPED: {reason} — {count} test{'s were' if count > 1 else ' was'} not run; {how}"
+        for (reason, how), count in counts.items()
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -123,16 +122,24 @@ def test_data_dir_may_stand_anywhere(cli: Cli, tmp_path):
     assert not cli.data_dir.exists()
 
 
+def processor_seconds(process: subprocess.Popen[bytes], says: bytes) -> float:
+    """What a process used until its end; it has to print this."""
+    assert process.stdout is not None
+    assert says in process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_help_appears_at_once(cli: Cli):
-    assert cli("--help").code == 0  # writes the byte code
-    took = []
+    # Not by the clock, and not by a fixed limit either: both depend on what else this machine does.
+    least = [sys.executable, "-c", "import click; print(click.__name__)"]
+    helps, clicks = [], []
     for _ in range(5):
-        # The processor's time: how fast it could be, however busy this machine is with other tests.
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert b"docker" in cli("--help").out
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(took) < 0.2
+        helps.append(processor_seconds(cli.start("--help"), b"docker"))
+        clicks.append(processor_seconds(subprocess.Popen(least, stdout=subprocess.PIPE), b"click"))
+    assert min(helps) < 3.5 * min(clicks)
 
 
 def test_help_loads_no_heavy_library():

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,8 +207,19 @@ def test_logs_have_each_stream_on_its_own_and_as_many_lines_as_wanted(asked: Cli
     assert asked("job", "logs", "pair").out == b"[0] a\n[1] a\n"
 
 
+def opened_by(pid: int) -> list[str]:
+    """What a process has open."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(descriptor.readlink()))
+    return found
+
+
 def test_logs_that_are_followed_from_now_on_end_with_the_signal(asked: Cli):
     process = asked.start("job", "logs", "-ft", "endless")
+    # It is past its imports, and asks: a server, or the directory.
+    eventually(lambda: any(word in opened for opened in opened_by(process.pid) for word in ("socket:", "gadus.db")))
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
     process.send_signal(2)

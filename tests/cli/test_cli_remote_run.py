@@ -19,6 +19,8 @@ import yaml
 from command import PROBE, SECONDS, Cli
 from served import Ask, Server, ask, server, serving  # noqa: F401 - fixtures
 
+from ports import held_port
+
 WASM = ("wasm", "run")
 NOISE = bytes(range(256)) * 1024 + b"\r\n\0\xff"
 
@@ -137,11 +139,11 @@ def test_interrupt_leaves_the_job_running_and_says_how_to_go_on(server: Server, 
 
 def test_server_that_is_away_for_a_while_is_asked_again(tmp_path: Path) -> None:
     """The output comes anew from its beginning; what was shown is not shown twice."""
-    with serving(tmp_path) as first:
+    with held_port() as port, serving(tmp_path, port=str(port)) as first:
         process = first.there.start(*WASM, str(PROBE), "forever")
         assert read_line(process) == b"running\n"
         first.end(signal.SIGKILL)
-        with serving(tmp_path, port=first.port) as second:
+        with serving(tmp_path, port=str(port)) as second:
             (job_id,) = {one["ID"] for one in second.there("job", "list", "--json").document}
             assert second.there("job", "stop", job_id).code == 0
             out, err = process.communicate(timeout=SECONDS)
@@ -151,7 +153,7 @@ def test_server_that_is_away_for_a_while_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_server_that_is_gone_leaves_the_id_of_the_job(tmp_path: Path) -> None:
-    with serving(tmp_path) as only:
+    with held_port() as port, serving(tmp_path, port=str(port)) as only:
         only.there.environment["GADUS_API_TIMEOUT"] = "1s"
         process = only.there.start(*WASM, str(PROBE), "forever")
         assert read_line(process) == b"running\n"

@@ -16,6 +16,8 @@ import yaml
 from command import GADUS, PROBE, Cli
 
 WASM = ("wasm", "run")
+SOON_SECONDS = 6
+"""Two on an idle machine; a program that is not stopped as it should is killed after ten."""
 
 
 def test_output_and_exit_code_are_the_programs_own(cli: Cli):
@@ -251,14 +253,14 @@ def test_word_count_job_file_counts_words_of_an_object(s3_cli: Cli, bucket, dock
     assert "checksum mismatch" in wrong.err
 
 
-def test_ctrl_c_removes_the_container_within_two_seconds(cli: Cli, docker_image):
+def test_ctrl_c_removes_the_container_soon(cli: Cli, docker_image):
     process = cli.start("docker", "run", docker_image, "--", "sh", "-c", "echo running; sleep 600")
     assert process.stdout is not None
     assert process.stdout.readline() == b"running\n"
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == 130
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_SECONDS
     (job,) = cli("job", "list", "--json").document
     question = ["docker", "ps", "--all", "--quiet", "--filter", f"label=gadus.job={job['ID']}"]
     assert subprocess.run(question, capture_output=True, check=True).stdout == b""

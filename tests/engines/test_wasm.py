@@ -257,9 +257,12 @@ async def test_cancelled_busy_loop_is_gone_at_once_and_its_output_is_kept(engine
     program = program_of(example("forever"))
     heard = Heard()
     await engine.prepare(program, Told())
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1.5):
-            await engine.run(program, heard)
+    run = asyncio.create_task(engine.run(program, heard))
+    while heard.stdout != b"running\n":  # noqa: ASYNC110 - it may come in pieces
+        await asyncio.sleep(0.01)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
     assert (heard.stdout, children()) == (b"running\n", [])
 
 
@@ -284,10 +287,10 @@ async def test_paced_program_that_ends_by_itself_gives_its_exit_code(engine: Eng
 async def test_warm_start_is_quick(engine: Engine) -> None:
     program = program_of(example("exit", "0"))
     await ran(engine, program)
-    seconds = []
-    for _ in range(5):
+    seconds: list[float] = []
+    # Around 0.08 s on an idle machine; the limit leaves room for a busy one, and so do many tries.
+    while min(seconds, default=1) >= 0.5 and len(seconds) < 20:
         start = time.perf_counter()
         await ran(engine, program)
         seconds.append(time.perf_counter() - start)
-    # Around 0.08 s on an idle machine; the limit leaves room for a busy one.
     assert min(seconds) < 0.5

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,6 +131,16 @@ class Installation:
     def executions(self, job_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(f"/jobs/{job_id}/executions?limit=500")["Items"]
         return found
+
+    @contextmanager
+    def commanding(self, *words: str) -> Iterator[None]:
+        """The command line on the same directory, ended when the block is over if it was not before."""
+        whole = [sys.executable, "-m", "gadus", "--data-dir", str(self.data_dir), *words]
+        with subprocess.Popen(whole, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                yield
+            finally:
+                process.terminate()
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The command line on the same directory, to its end."""

@@ -14,6 +14,8 @@ from installation import Installation, eventually
 from programs import docker_job
 from remains import files_left
 
+from gadus.core.job import State
+from gadus.orchestrator.store import open_store
 from gadus.shims.identity import signal_to
 from gadus.shims.records import Records
 
@@ -77,7 +79,9 @@ def test_container_of_a_job_that_was_stopped_meanwhile_is_removed(tmp_path: Path
         signal_to(shim, signal.SIGKILL)
         if engine_is_away:
             engine.end(signal.SIGKILL)
-        assert gadus.command("job", "stop", job_id).returncode == 0
+        # The command itself would wait for the end of what nobody ends now.
+        with gadus.commanding("job", "stop", job_id), open_store(gadus.data_dir / "gadus.db") as store:
+            eventually(lambda: store.get(job_id).state is State.STOPPED)
         gadus.start()
         eventually(lambda: not files_left(gadus.data_dir))
         if engine_is_away:

@@ -25,6 +25,7 @@ from gadus.runner import durability
 from gadus.runner.cache import Cache
 from gadus.runner.durability import mark_what_is_durable
 
+KILLS = int(os.environ.get("CACHE_KILLS", "60"))
 LARGE_BYTES = 12 << 20
 
 
@@ -61,9 +62,9 @@ def check_all_visible(root: Path, wanted: list[Item]) -> set[str]:
     return seen
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(60 + 2 * KILLS)
 async def test_killed_at_any_instant_nothing_torn_is_visible_and_nothing_finished_is_fetched_again(tmp_path: Path) -> None:
-    """200 kills at random instants of stagings of 300 objects; a cache that became whole is begun anew."""
+    """Kills at random instants of stagings of 300 objects; a cache that became whole is begun anew."""
     chance = random.Random(7)
     wanted = items(300, 2000)
     program = str(Path(__file__).with_name("staging_process.py"))
@@ -73,7 +74,7 @@ async def test_killed_at_any_instant_nothing_torn_is_visible_and_nothing_finishe
     kills = whole_runs = begun = 0
     finished: set[str] = set()
     root = tmp_path / "cache-0"
-    while kills < 200:
+    while kills < KILLS:
         log = tmp_path / "log"
         log.unlink(missing_ok=True)
         nursery.stdin.write(f"{root} {log} t 300 2000 0.0005 -1\n".encode())
@@ -102,8 +103,8 @@ async def test_killed_at_any_instant_nothing_torn_is_visible_and_nothing_finishe
     nursery.stdin.close()
     await nursery.wait()
     # Else the instants were all too early, or all too late.
-    assert whole_runs >= 5
-    assert begun >= 100
+    assert whole_runs >= KILLS // 40
+    assert begun >= KILLS // 2
 
 
 def check_nothing_is_left(root: Path) -> None:

@@ -21,6 +21,7 @@ from gadus.runner.cache import Cache
 from gadus.testing.sources import content_of
 
 ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("CACHE_KILLS", "60"))
 NURSERY = Path(__file__).with_name("staging_nursery.py")
 
 
@@ -57,11 +58,11 @@ async def test_eight_processes_that_stage_the_same_at_once_ask_the_server_once_f
         assert content_of(Path(one["tree"])) == files
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(60 + 2 * KILLS)
 async def test_killed_at_any_instant_nothing_torn_is_visible_and_nothing_finished_is_asked_for_again(
     behind: Behind, tmp_path: Path
 ) -> None:
-    """200 kills at random instants of stagings of 300 objects; a cache that became whole is begun anew."""
+    """Kills at random instants of stagings of 300 objects; a cache that became whole is begun anew."""
     chance = random.Random(11)
     files = await put(behind, 300, 2000)
     [found] = [one for one in await behind.resolve(Key="d/") if one.items]
@@ -72,7 +73,7 @@ async def test_killed_at_any_instant_nothing_torn_is_visible_and_nothing_finishe
     kills = whole_runs = begun = 0
     finished: set[str] = set()
     data = tmp_path / "data"
-    while kills < 200:
+    while kills < KILLS:
         before = len(behind.proxy.requests)
         nursery.stdin.write(f"{behind.proxy.server.endpoint} {behind.bucket.name} d/ {data}\n".encode())
         process = int(await nursery.stdout.readline())
@@ -102,5 +103,5 @@ async def test_killed_at_any_instant_nothing_torn_is_visible_and_nothing_finishe
     nursery.stdin.close()
     await nursery.wait()
     # Else the instants were all too early, or all too late.
-    assert whole_runs >= 5
-    assert begun >= 100
+    assert whole_runs >= KILLS // 40
+    assert begun >= KILLS // 2

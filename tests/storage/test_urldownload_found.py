@@ -19,6 +19,7 @@ from gadus.core.errors import InputUnreadable, StorageUnavailable
 from gadus.storage import _web
 from gadus.storage.urldownload import Source, UrlParams
 from gadus.testing.sources import resolved
+from ports import held_port
 
 BODY = os.urandom(300_000)
 SHA256 = hashlib.sha256(BODY)
@@ -161,7 +162,7 @@ async def test_server_that_is_not_there_or_speaks_no_http_may_be_tried_later(sit
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(StorageUnavailable):
             await resolved(Source(settings_from()), UrlParams.model_validate({"URL": f"http://127.0.0.1:{port}/f?secret"}))
-    with pytest.raises(StorageUnavailable) as caught:
+    with held_port() as port, pytest.raises(StorageUnavailable) as caught:
         await resolved(Source(settings_from()), UrlParams.model_validate({"URL": f"http://127.0.0.1:{port}/f?secret"}))
     assert "secret" not in caught.value.message
 

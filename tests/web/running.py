@@ -76,9 +76,11 @@ class Running:
 
 
 @contextmanager
-def serving(data_dir: Path, environment: dict[str, str] | None = None, *flags: str) -> Iterator[Running]:
-    """A server on a port of its own; killed at the end, if it still runs, with all that it runs."""
-    words = [sys.executable, "-m", "gadus", "serve", "--port", "0", "--json", "--data-dir", str(data_dir), *flags]
+def serving(
+    data_dir: Path, environment: dict[str, str] | None = None, *flags: str, program: tuple[str, ...] = ("-m", "gadus")
+) -> Iterator[Running]:
+    """A server on a port of its own, `program` for Python; killed at the end, if it still runs, with all that it runs."""
+    words = [sys.executable, *program, "serve", "--port", "0", "--json", "--data-dir", str(data_dir), *flags]
     process = subprocess.Popen(words, env=environment or dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     try:

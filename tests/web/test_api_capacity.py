@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import impatient
 import pytest
 from running import API, Running, eventually, serving, wasm_job
 
 from gadus.backends.hardware import cores, memory_bytes
-from gadus.core.waiting import PATIENCE_SECONDS
 
 ENDED = ("Completed", "Failed", "Stopped")
 WAITS_LONG = {"QueueTimeout": 3600, "ExecutionTimeout": 60}
@@ -24,10 +24,10 @@ INPUT = {"Source": {"Type": "inline", "Params": {"URL": "data:,hello"}}, "Target
 
 
 @contextmanager
-def node(home: Path, **settings: str) -> Iterator[Running]:
+def node(home: Path, program: tuple[str, ...] = ("-m", "gadus"), **settings: str) -> Iterator[Running]:
     """A server whose node is by these settings; at the end everything on it is stopped."""
     environment = {**os.environ, "HOME": str(home), **{f"GADUS_{name}": value for name, value in settings.items()}}
-    with serving(home / "data", environment) as server:
+    with serving(home / "data", environment, program=program) as server:
         yield server
         for job in server.get("/jobs?limit=1000")["Items"]:
             if job["State"]["StateType"] not in ENDED:
@@ -57,6 +57,13 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One core, and nothing else that is special."""
     with node(tmp_path_factory.mktemp("small"), CAPACITY_CPU="1") as server:
+        yield server
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Running]:
+    """The same, and who waits is patient for a few seconds only."""
+    with node(tmp_path, program=(str(Path(impatient.__file__)),), CAPACITY_CPU="1") as server:
         yield server
 
 
@@ -224,30 +231,30 @@ def test_higher_priority_goes_first(small: Running):
     assert sorted(by_priority, key=lambda priority: placed_at(small, by_priority[priority])) == [10, 5, 0]
 
 
-def test_large_job_is_not_starved_by_small_ones(small: Running):
+def test_large_job_is_not_starved_by_small_ones(hasty: Running):
     """
     1. Half of the node is held; a job that needs all of it waits.
     2. Small ones that come later pass it, again and again, as long as it is patient.
     3. After that they wait behind it, though half of the node is free; they are told so.
     4. The half that was held is given back: the large one runs, and then the small ones.
     """
-    blocking = holding(small, "0.5")
-    large = small.submit(with_cores("1", "return"))
-    impatient_at = time.time() + PATIENCE_SECONDS + 1
+    blocking = holding(hasty, "0.5")
+    large = hasty.submit(with_cores("1", "return"))
+    impatient_at = time.time() + impatient.PATIENCE_SECONDS + 1
     passed: list[str] = []
     while True:
         is_late = time.time() > impatient_at
-        late = small.submit(with_cores("0.5", "return"))
+        late = hasty.submit(with_cores("0.5", "return"))
         if is_late:
             break
-        eventually(lambda job=late: small.state(job) == "Completed" or time.time() > impatient_at)
+        eventually(lambda job=late: hasty.state(job) == "Completed" or time.time() > impatient_at)
         passed.append(late)
-    eventually(lambda: "others come first" in why(small, late))
-    assert [small.get(f"/jobs/{job_id}/executions")["Items"] for job_id in (large, late)] == [[], []]
-    stopped(small, blocking)
+    eventually(lambda: "others come first" in why(hasty, late))
+    assert [hasty.get(f"/jobs/{job_id}/executions")["Items"] for job_id in (large, late)] == [[], []]
+    stopped(hasty, blocking)
     for job_id in (large, late):
-        small.wait_for(job_id, "Completed")
-    assert placed_at(small, passed[0]) < placed_at(small, large) < placed_at(small, late)
+        hasty.wait_for(job_id, "Completed")
+    assert placed_at(hasty, passed[0]) < placed_at(hasty, large) < placed_at(hasty, late)
 
 
 def refused_by(server: Running, reason: str, *, count: int = 2, **task: Any) -> None:

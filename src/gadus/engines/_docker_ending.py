@@ -21,11 +21,16 @@ from ._docker_client import ASK_SECONDS, NO_CONNECTION
 
 STEP_SECONDS = 60.0
 """A busy disk can make every step slow: creating, attaching, starting, asking how it ended."""
-LATE_SECONDS = 0.25
-"""So much later than the end of a program the engine may still hear, or write down, who or what ended it."""
+LATE_SECONDS = (0.25, 0.5, 1.25)
+"""
+Pauses after which the engine may have heard, or written down, who or what ended a program.
+
+All of them after a SIGKILL, which is how the kernel takes memory back: of that, an engine on a busy machine hears late.
+"""
 
 _SIGNALLED = 128
 """Exit codes above it are those of a signal."""
+_KILLED = _SIGNALLED + 9
 _MEMORY = "memory"
 _ENDING_SIGNALS = frozenset({"2", "3", "9", "15"})
 # The engine's init tells of a command that it cannot start only in the program's own stderr, in several pieces.
@@ -45,9 +50,7 @@ async def judged(docker: Docker, container: DockerContainer, program: Program, c
     exit_code = int(state["ExitCode"])
     cause = await _cause(docker, container, state)
     if cause is None and exit_code > _SIGNALLED:
-        # The engine may not have heard yet, or not have written down yet, what it was.
-        await asyncio.sleep(LATE_SECONDS)
-        cause = await _cause(docker, container, await _state(container))
+        cause = await _late_cause(docker, container, exit_code)
     if cause is _MEMORY and exit_code:
         raise out_of_memory_of(program)
     if cause is _MEMORY:
@@ -100,6 +103,15 @@ async def _cause(docker: Docker, container: DockerContainer, state: dict[str, An
             return signal
     out_of_memory = state["OOMKilled"] or any(_action(event) == "oom" for event in happened)
     return _MEMORY if out_of_memory else None
+
+
+async def _late_cause(docker: Docker, container: DockerContainer, exit_code: int) -> str | None:
+    """See `_cause`: what the engine had not heard yet, or not written down yet."""
+    for seconds in LATE_SECONDS if exit_code == _KILLED else LATE_SECONDS[:1]:
+        await asyncio.sleep(seconds)
+        if cause := await _cause(docker, container, await _state(container)):
+            return cause
+    return None
 
 
 async def _events(docker: Docker, container: DockerContainer, since: str) -> Sequence[dict[str, Any]]:

@@ -42,13 +42,14 @@ class Dispatch:
         scope["router"] = self._router
         try:
             await self._route(scope).handle(scope, receive, send)
-        except Exception as error:
+        except (HTTPException, GadusError) as error:
             if scope.get(STARTED):
                 raise
-            response = await told(Request({**scope, "type": "http", "method": _method(scope)}), error)
-            await response(scope, receive, send)
-            if not isinstance(error, HTTPException | GadusError):
-                raise
+            await _tell(error, scope, receive, send)
+        except Exception as defect:
+            if not scope.get(STARTED):
+                await _tell(defect, scope, receive, send)
+            raise
 
     def _route(self, scope: Scope) -> AnyScoped:
         """The route, with the parameters of its path in `scope`; one of another method when there is no better."""
@@ -72,6 +73,11 @@ class Dispatch:
         for route in self._templates:
             if route.path_regex.match(path):
                 yield route
+
+
+async def _tell(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request({**scope, "type": "http", "method": _method(scope)})
+    await (await told(request, error))(scope, receive, send)
 
 
 def _method(scope: Scope) -> str:
