@@ -54,7 +54,7 @@ class Proving:
         return Signed(token=token.reveal())
 
     async def _by_key(self, data: Mapping[str, Any]) -> Secret:
-        from .signatures import is_right, key_id  # noqa: PLC0415 - only few servers are ever asked
+        from gadus.access.signatures import is_right, key_id  # noqa: PLC0415 - only few servers are ever asked
 
         key, signature = (decoded(data, name) for name in ("PublicKey", "PhraseSignature"))
         if not any([await finished(is_right, key, signature, phrase.encode()) for phrase in self._phrases()]):
