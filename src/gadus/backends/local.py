@@ -17,6 +17,8 @@ from gadus.shims.identity import Identity, opened, signal_to
 from gadus.shims.journal import Entered, Exit, Learned
 from gadus.shims.records import Records, found
 
+from .files import when_files_allow
+
 _LOOK_SECONDS = 0.25
 """How often the journal of a running shim is read."""
 _BEGIN_SECONDS = 0.02
@@ -66,6 +68,9 @@ class Backend:
 
     async def run(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
         """Start its shim, or find it again, and tell what it writes down; cancelling leaves it running."""
+        return await when_files_allow(lambda: self._run(job, execution, reporter))
+
+    async def _run(self, job: Job, execution: Execution, reporter: Reporter) -> Outcome:
         records = Records(self._shims_dir, execution.id)
         exit_ = records.ended()
         if exit_ is None:
@@ -90,14 +95,20 @@ class Backend:
             return
         self._stopping.add(execution_id)
         try:
-            process = await self._soon_there(execution_id)
-            if process is not None and signal_to(process, signal.SIGTERM) and not await _gone(process, _STOP_SECONDS):
-                signal_to(process, signal.SIGKILL)
+            await when_files_allow(lambda: self._stop(execution_id))
         finally:
             self._stopping.discard(execution_id)
 
+    async def _stop(self, execution_id: str) -> None:
+        process = await self._soon_there(execution_id)
+        if process is not None and signal_to(process, signal.SIGTERM) and not await _gone(process, _STOP_SECONDS):
+            signal_to(process, signal.SIGKILL)
+
     async def forget(self, execution_id: str) -> None:
         """Remove its records, as soon as no process holds them any more."""
+        await when_files_allow(lambda: self._forget(execution_id))
+
+    async def _forget(self, execution_id: str) -> None:
         records = Records(self._shims_dir, execution_id)
         while not records.forget():  # noqa: ASYNC110 - the other is a process
             await asyncio.sleep(_BEGIN_SECONDS)
