@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from parts import missing_parts
 
@@ -18,6 +19,9 @@ pytest_plugins = ["s3_server", "faultproxy", "hostile_s3"]
 def pytest_configure() -> None:
     # Also before the first test: the metadata service of a cloud machine must never be asked.
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    # How long an example takes is no property of it: other tests run at the same time.
+    settings.register_profile("neighbours", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("neighbours")
 
 
 @pytest.hookimpl(optionalhook=True)

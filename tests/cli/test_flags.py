@@ -182,6 +182,8 @@ def test_two_inputs_at_the_default_place_are_reported_with_the_way_out() -> None
 @example("s3://b/k,opt=partition=substring:9:1")
 @example('""')
 @example("\r")
+@example("~nobody-of-this-name")
+@example("~/nothing\0there")
 def test_any_input_text_is_an_input_or_refused(text: str) -> None:
     try:
         assert parse_input(text).target

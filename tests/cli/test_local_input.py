@@ -28,6 +28,11 @@ def test_directory_is_at_its_target_with_all_that_is_below(cli: Cli) -> None:
     assert same[0] == same[1]
 
 
+def test_home_of_nobody_is_no_path() -> None:
+    with pytest.raises(InvalidSpec, match="~nobody-of-this-name/x: begins with the home of somebody who is not known here"):
+        parse_input("~nobody-of-this-name/x")
+
+
 def test_what_is_too_large_or_no_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"x" * (LARGEST_BYTES + 1))
     with pytest.raises(InvalidSpec, match=r"large: has more than the 512\.0 KiB that go along with a job"):

@@ -11,7 +11,7 @@ from crash_points import CALLS, CrashPoints, tried
 
 from parts import skip_without
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from crash_points import CrashPoints, tried
 
 from parts import skip_without
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(autouse=True)

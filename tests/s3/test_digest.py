@@ -41,7 +41,7 @@ def stretches(draw: st.DrawFn) -> tuple[list[tuple[int, int]], list[tuple[int, i
     return here, draw(st.permutations([one for one in whole if one not in here]))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(stretches())
 def test_the_digest_is_the_same_in_whatever_order_the_stretches_come(
     file: int, given: tuple[list[tuple[int, int]], list[tuple[int, int]]]

@@ -27,7 +27,12 @@ def carried(named: str, target: str, default_target: str) -> tuple[dict[str, Any
 
     Raises InvalidSpec for what is not there, cannot be read, is too large, or is neither a file nor a directory of such.
     """
-    path = Path(named.removeprefix("file://")).expanduser()
+    if "\0" in named:
+        raise _no_input(named, "is no path: it holds a NUL")
+    try:
+        path = Path(named.removeprefix("file://")).expanduser()
+    except RuntimeError as exc:
+        raise _no_input(named, "begins with the home of somebody who is not known here", hint="write the whole path") from exc
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
