@@ -13,7 +13,6 @@ from gadus.core.spec import LARGEST_COUNT, NETWORK_TYPES, network_type
 from gadus.core.units import parse_bytes, parse_cores
 
 from .languages import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
-from .lists import SELECTOR as SELECTOR  # noqa: PLC0414 - also found here
 from .values import Parsed, whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
