@@ -300,10 +300,20 @@ print("\\n".join(sorted(names)), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("words", [("list",), ("executions", "pair"), ("history", "pair"), ("describe", "pair")])
+ASKING = [
+    ("job", "list"),
+    ("job", "executions", "pair"),
+    ("job", "history", "pair"),
+    ("job", "describe", "pair"),
+    ("job", "rerun", "fails"),
+    ("node", "list", "--show", "labels"),
+]
+
+
+@pytest.mark.parametrize("words", ASKING, ids=" ".join)
 def test_command_that_asks_a_server_loads_nothing_that_runs_jobs(served: Served, words):
     done = subprocess.run(
-        [GADUS[0], "-c", SCRIPT, "job", *words],
+        [GADUS[0], "-c", SCRIPT, *words],
         env=served.remote.environment,
         capture_output=True,
         timeout=SECONDS,

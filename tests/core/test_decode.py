@@ -286,6 +286,9 @@ def test_old_form_is_named_as_such() -> None:
         ("InputSources: [{Target: /in, S}]\nResultPaths: [{Name: a, Path: /in}]", "/in lies in the input /in"),
         ("Network: {Type: HTTP}", "at least one domain is required when HTTP networking is enabled"),
         ("Network: {Type: Full, Domains: [example.com]}", "domains only limit the network type HTTP"),
+        ("Network: {Type: Host, Domains: [example.com]}", "domains only limit the network type HTTP"),
+        ("Network: {Type: bridge, Domains: [example.com]}", "domains only limit the network type HTTP"),
+        ("Network: {Type: Default, Domains: [example.com]}", "domains only limit the network type HTTP"),
         ("Network: {Type: http, Domains: ['https://example.com']}", 'invalid domain "https://example.com"'),
     ],
 )
@@ -302,6 +305,27 @@ def test_neighbours_of_an_input_are_fine() -> None:
         "InputSources: [{Target: /in, Source: {Type: s3, Params: {Bucket: abc}}}]\nResultPaths: [{Name: a, Path: /inx}]"
     )
     assert check(decoded(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("none", NetworkType.NONE),
+        ("Default", NetworkType.NONE),
+        ('""', NetworkType.NONE),
+        ("Full", NetworkType.FULL),
+        ("HOST", NetworkType.FULL),
+        ("bridge", NetworkType.BRIDGE),
+    ],
+)
+def test_network_types_of_every_version_are_taken(written: str, kept: NetworkType) -> None:
+    assert decoded(in_task(f"Network: {{Type: {written}}}")).task.network.type is kept
+
+
+def test_ports_are_refused_by_their_name() -> None:
+    (problem,) = problems_of(in_task("Network: {Type: Bridge, Ports: [{Name: http, Static: 8080}]}"))
+    assert "Tasks[0].Network.Ports" in problem
+    assert "unknown field" in problem
 
 
 def test_good_domains_are_taken() -> None:

@@ -20,6 +20,7 @@ from gadus.core.errors import EngineUnavailable, OutOfMemory, ProgramUnusable
 from gadus.core.spec import NetworkType
 from gadus.engines.docker import Engine, Params
 from gadus.testing.engines import EngineSuite, Example, Heard, Told, program_of, ran, running
+from parts import skip_without
 
 docker_image = docker_engine.docker_image
 pytestmark = pytest.mark.usefixtures("docker_image")
@@ -176,6 +177,20 @@ async def test_container_is_confined(engine: Engine, tmp_path: Path) -> None:
 async def test_no_network_reaches_the_program(engine: Engine) -> None:
     _, heard = await ran(engine, program_of(shell("cat /proc/net/dev")))
     assert [line.split(":")[0].strip() for line in heard.stdout.decode().splitlines()[2:]] == ["lo"]
+
+
+async def test_bridge_is_a_network_of_its_own_beside_that_of_the_host(engine: Engine) -> None:
+    program = replace(program_of(shell("cat /proc/net/dev; cat /proc/net/route")), network=NetworkType.BRIDGE)
+    try:
+        _, heard = await ran(engine, program)
+    except EngineUnavailable as exc:
+        if "could not find bridge" not in exc.message:
+            raise
+        skip_without("a bridge of docker", exc.message, "restart dockerd: it makes its bridge when it starts")
+    names = {line.split(":")[0].strip() for line in heard.stdout.decode().splitlines() if ":" in line}
+    assert names == {"lo", "eth0"}
+    # A way to everywhere.
+    assert b"eth0\t00000000\t" in heard.stdout
 
 
 async def test_full_network_is_the_hosts(engine: Engine) -> None:

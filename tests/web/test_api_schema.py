@@ -32,6 +32,7 @@ DOCUMENT = document(routes_of(cast("Rooms", None)), PREFIX)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 # What is at the edges of all fields of a job is thousands of requests: tried when more is asked for.
 SUBMISSIONS = [f"{way} {PREFIX}/orchestrator/jobs{rest}" for way, rest in (("PUT", ""), ("POST", ""), ("PUT", "/diff"))]
+SUBMISSIONS.append(f"POST {PREFIX}/orchestrator/plan")
 pytestmark = pytest.mark.timeout(300 + 20 * EXAMPLES)
 CHECKS = [
     not_a_server_error,

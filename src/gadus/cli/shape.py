@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from gadus.cli.show.ended import Document
+from gadus.client import Document
 
 if TYPE_CHECKING:
     from gadus.core.spec import JobSpec

@@ -93,7 +93,7 @@ def _network(task: object, where: str) -> Iterator[Finding]:
     if kind == "http" and not domains:
         what = "invalid networking configuration, at least one domain is required when HTTP networking is enabled"
         yield f"{where}.Network.Domains", what
-    if domains and kind in ("", "none", "full"):
+    if domains and kind in ("", "none", "full", "host", "bridge", "default"):
         yield f"{where}.Network.Domains", "domains only limit the network type HTTP: set Type to HTTP, or leave them out"
     for index, domain in enumerate(domains):
         if isinstance(domain, str) and not _is_host(domain.strip().lower()):

@@ -44,9 +44,26 @@ Sha256 = Annotated[str, AfterValidator(lambda text: parse_sha256(text) if text e
 
 
 class NetworkType(StrEnum):
+    """`FULL` is the network of the machine, `BRIDGE` one of its own from which the world is reached."""
+
     NONE = "None"
     FULL = "Full"
     HTTP = "HTTP"
+    BRIDGE = "Bridge"
+
+
+NETWORK_TYPES = "None, Full, Bridge or HTTP"
+# As clients since 1.6.4 and 1.7 say it; what an engine does by default is to give none.
+_ALSO = {"": NetworkType.NONE, "default": NetworkType.NONE, "host": NetworkType.FULL}
+_NETWORKS = _ALSO | {known.value.lower(): known for known in NetworkType}
+
+
+def network_type(text: str) -> NetworkType:
+    """The type of this name, in any case. Raises ValueError."""
+    known = _NETWORKS.get(text.strip().lower())
+    if known is None:
+        raise ValueError(f"{text!r} is not a network type: use {NETWORK_TYPES}")
+    return known
 
 
 class SpecConfig(Wire):
@@ -151,11 +168,8 @@ class Network(Wire):
         if isinstance(value, NetworkType):
             return value
         if not isinstance(value, str):
-            raise ValueError("must be text: None, Full or HTTP")
-        for known in NetworkType:
-            if value.strip().lower() in (known.value.lower(), ""):
-                return known
-        raise ValueError(f"{value!r} is not a network type: use None, Full or HTTP")
+            raise ValueError(f"must be text: {NETWORK_TYPES}")
+        return network_type(value)
 
     @field_validator("domains", mode="before")
     @classmethod

@@ -85,4 +85,4 @@ def _mounts(program: Program) -> dict[str, Any]:
 def _network(network: NetworkType) -> dict[str, Any]:
     if network is NetworkType.FULL:
         return {"NetworkMode": "host", "ExtraHosts": ["host.docker.internal:host-gateway"]}
-    return {"NetworkMode": "none"}
+    return {"NetworkMode": "bridge" if network is NetworkType.BRIDGE else "none"}

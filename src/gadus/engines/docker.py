@@ -187,7 +187,8 @@ def _params_of(program: Program) -> Params:
 def _check_network(network: NetworkType) -> None:
     if network is NetworkType.HTTP:
         raise ProgramUnusable(
-            "Network.Type: HTTP (a network of chosen domains) is not available yet", hint="use Full, or None for no network"
+            "Network.Type: HTTP (a network of chosen domains) is not available yet",
+            hint="use Bridge or Full, or None for no network",
         )
 
 

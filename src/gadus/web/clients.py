@@ -50,6 +50,11 @@ def waits_by_history(request: HTTPConnection) -> bool:
     return version_of(request) >= (1, 5, 0)
 
 
+def knows_bridges(request: HTTPConnection) -> bool:
+    """Whether the client can read that a network is a bridge: others refuse the whole answer."""
+    return not _UNKNOWN < version_of(request) < (1, 6, 4)
+
+
 def names_jobs(request: HTTPConnection) -> bool:
     """Whether a name is a job's identity to the client: the same name again means the same job anew."""
     return version_of(request) >= (1, 8, 0)

@@ -18,7 +18,7 @@ from gadus.threads import finished
 
 from .answering import Rooms, answered, asked_namespaces, listed, route
 from .bodies import Body, body_of
-from .clients import names_jobs
+from .clients import knows_bridges, names_jobs
 from .order import ByChange
 from .parts import JobParts
 from .pins import pin_document
@@ -95,12 +95,14 @@ class Jobs:
             jobs, token = service.page(
                 limit=limit, after=token, newest_first=newest_first, namespaces=namespaces, labels=labels
             )
-        return listed(request, [job_document(job) for job in jobs], token=token)
+        return listed(request, [job_document(job, bridges=knows_bridges(request)) for job in jobs], token=token)
 
     async def describe(self, request: Request) -> Response:
         """A job, as it is or as ``job_version`` was asked for, with the parts of it that ``include`` names."""
         job = self._rooms.job_of(request)
-        document: Document = {"Job": job_document(self._as_of(job, Query(request).number("job_version")))}
+        document: Document = {
+            "Job": job_document(self._as_of(job, Query(request).number("job_version")), bridges=knows_bridges(request))
+        }
         included = {word.strip() for word in Query(request).text("include").split(",")}
         if "history" in included:
             document["History"] = {"NextToken": "", "Items": await self._parts.history_of(request, job)}
@@ -158,7 +160,10 @@ class Jobs:
         editions = self._rooms.server.editions(job)
         came = [event.at for event in self._rooms.service.events(job) if isinstance(event, Submitted | Renewed)]
         items = [
-            job_document(job.model_copy(update={"spec": _named(spec, job), "edition": number, "modified_at": at}))
+            job_document(
+                job.model_copy(update={"spec": _named(spec, job), "edition": number, "modified_at": at}),
+                bridges=knows_bridges(request),
+            )
             for (number, spec), at in zip(editions.items(), came, strict=False)
         ]
         return listed(request, items)

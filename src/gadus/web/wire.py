@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gadus.core.job import Execution, Job, Phase, State
+from gadus.core.spec import NetworkType
 
 Document = dict[str, Any]
 
@@ -72,14 +73,19 @@ def job_state(job: Job) -> str:
     return "Queued" if tried or job.message else "Pending"
 
 
-def job_document(job: Job) -> Document:
-    """The whole job; a submission takes it again."""
+def job_document(job: Job, *, bridges: bool = True) -> Document:
+    """The whole job; a submission takes it again. Without `bridges` a network that is one is called Full."""
+    spec = job.spec.to_wire()
+    if not bridges:
+        for task in spec["Tasks"]:
+            if task["Network"]["Type"] == NetworkType.BRIDGE:
+                task["Network"] = {**task["Network"], "Type": NetworkType.FULL.value}
     state = {"StateType": job_state(job)}
     if job.message:
         state["Message"] = job.message
     return {
         "ID": job.id,
-        **job.spec.to_wire(),
+        **spec,
         "State": state,
         "Version": job.edition,
         "Revision": job.version,

@@ -10,7 +10,6 @@ import click
 from gadus.cli.asking import api_of, asking
 from gadus.cli.flags.values import whole
 from gadus.cli.flags.which import with_namespace
-from gadus.cli.followed import follow_begun
 from gadus.cli.lazy import Command, UsageMistake, client_of
 from gadus.cli.manner import Manner
 from gadus.cli.shape import Begun, Shape
@@ -77,6 +76,9 @@ def rerun(
         return Begun(job_id, Shape.of_document(again["Job"]), edition)
 
     if manner.wait:
+        # Only here: it takes longer to load than to ask.
+        from gadus.cli.followed import follow_begun  # noqa: PLC0415
+
         return follow_begun(partial(api_of, ctx), begin, manner, seconds=client_of(ctx).timeout_seconds)
     _say(asking(ctx, ask), manner)
     return 0

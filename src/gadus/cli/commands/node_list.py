@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from gadus.cli.asking import asking
-from gadus.cli.flags.lists import look_of, page_of, with_look_flags, with_page_flags
-from gadus.cli.flags.options import SELECTOR
+from gadus.cli.flags.lists import SELECTOR, look_of, page_of, with_look_flags, with_page_flags
 from gadus.cli.lazy import Command
 from gadus.cli.show.cells import text_column
 from gadus.cli.show.lists import Column, show_list

@@ -9,11 +9,10 @@ import click
 
 from gadus.cli.manner import Manner
 from gadus.cli.show.failures import say_labelled
-from gadus.core.spec import LARGEST_COUNT, NetworkType
+from gadus.core.spec import LARGEST_COUNT, NETWORK_TYPES, network_type
 from gadus.core.units import parse_bytes, parse_cores
 
 from .languages import parse_constraints, parse_env, parse_input, parse_labels, parse_publisher, parse_result_path
-from .lists import SELECTOR as SELECTOR  # noqa: PLC0414 - also found here
 from .values import Parsed, whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -37,13 +36,6 @@ def _checked(check: Callable[[str], object]) -> Callable[[str], str]:
         return text
 
     return parse
-
-
-def _network(text: str) -> NetworkType:
-    for known in NetworkType:
-        if known.value.lower() == text.strip().lower():
-            return known
-    raise ValueError(f"{text!r} is not a network type: use None, Full or HTTP")
 
 
 def _gpus(text: str) -> str:
@@ -90,7 +82,7 @@ _TASK = [
     click.Option(["--disk"], type=Parsed("BYTES", _checked(parse_bytes), "10Gb"), default="", help="Disk: 10Gb."),
     click.Option(["--gpu"], type=Parsed("NUMBER", _gpus, "1"), default="", help="Number of GPUs."),
     click.Option(
-        ["--network"], type=Parsed("TYPE", _network, "Full"), default="None", show_default=True, help="None, Full or HTTP."
+        ["--network"], type=Parsed("TYPE", network_type, "Full"), default="None", show_default=True, help=f"{NETWORK_TYPES}."
     ),
     click.Option(["--domain", "domains"], multiple=True, help="A domain the program may reach (with --network HTTP)."),
     click.Option(["--timeout"], type=_SECONDS, default=0, help="Seconds for the whole job; 0 for no limit."),
