@@ -150,9 +150,13 @@ class Witness:
         # The shims and whoever runs these tests have no such variable: it is given to programs alone.
         for variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             name, _, value = variable.partition(b"=")
-            if name == b"GADUS_EXECUTION_ID":
+            # Of another installation are those that this one never had an order for.
+            if name == b"GADUS_EXECUTION_ID" and self._is_ours(value.decode()):
                 return "container", value.decode()
         return "", ""
+
+    def _is_ours(self, execution_id: str) -> bool:
+        return execution_id in self.executions or (self._data_dir / "shims" / execution_id).exists()
 
     def _learn_part(self, pid: int, execution_id: str) -> None:
         """Which part of which job the execution is: as its order says, or its own environment."""
