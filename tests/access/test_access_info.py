@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from guarding import Guarded, quick_hash
 
-from gadus.access.granting import add_user
+from gadus.access.granting import add_user, remove_user
 from gadus.cli.main import main
 
 INFO = "/api/v1/auth/info"
@@ -38,6 +38,8 @@ def test_caller_learns_name_scopes_and_namespaces(guarded: Guarded, auth: Auth) 
     add_user(guarded.file, "who-asks", ("read:*",), ("a", "b"), quick_hash("correct horse"))
     basic = b64encode(b"who-asks:correct horse").decode()
     told = guarded("", "GET", INFO, Authorization=f"Basic {basic}").document
+    # Others who share the server sign in as if there were no users.
+    remove_user(guarded.file, "who-asks")
     assert told == {
         "Required": True,
         "Caller": {"Name": "who-asks", "Scopes": ["read:*"], "Namespaces": ["a", "b"]},
