@@ -38,7 +38,7 @@ MOVED = {
         ([*RUN, "--memory", "3q", "busybox"], ["--memory", "'3q'", "MiB"]),
         ([*RUN, "--disk", "-1", "busybox"], ["--disk", "'-1'", "10Gb"]),
         ([*RUN, "--gpu", "x", "busybox"], ["--gpu", "'x'", "1"]),
-        ([*RUN, "--network", "wifi", "busybox"], ["--network", "'wifi'", "Full or HTTP"]),
+        ([*RUN, "--network", "wifi", "busybox"], ["--network", "'wifi'", "Full, Bridge or HTTP"]),
         ([*RUN, "--timeout", "-5", "busybox"], ["--timeout", "'-5'", "600"]),
         ([*RUN, "--target", "some", "busybox"], ["--target", "'some'", "'any', 'all'"]),
         ([*RUN, "--wait=maybe", "busybox"], ["--wait", "'maybe'", "--wait=false"]),
