@@ -14,7 +14,7 @@ from test_decode import WHOLE
 
 from gadus import plugins
 from gadus.core.errors import InvalidSpec
-from gadus.core.jobfile import decode, document
+from gadus.core.jobfile import decode, document, quick
 from gadus.core.jobfile.decode import decode_document
 from mutations import mutated
 
@@ -47,7 +47,7 @@ def outcome(read: Any, job: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_ordinary_jobs_take_the_quick_way(job: dict[str, Any]) -> None:
-    spec = decode._as_it_stands(job, params_model)
+    spec = quick.as_it_stands(job, params_model)
     assert spec == carefully(job)[0]
     assert spec is not None
 

@@ -17,7 +17,7 @@ from gadus.access.gate import Gate
 from gadus.config import Settings
 from gadus.core.capacity import Amounts
 from gadus.core.job import Job
-from gadus.core.jobfile.decode import ParamsModel
+from gadus.core.jobfile.quick import ParamsModel
 from gadus.core.placement import Node
 from gadus.core.spec import JobSpec
 from gadus.orchestrator.service import Service

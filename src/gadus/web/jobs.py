@@ -11,7 +11,8 @@ from starlette.responses import Response
 from gadus.core.errors import Conflict, InvalidSpec, NotFound
 from gadus.core.ids import new_uuid
 from gadus.core.job import Job, Renewed, Submitted
-from gadus.core.jobfile.decode import ParamsModel, decode_document
+from gadus.core.jobfile.decode import decode_document
+from gadus.core.jobfile.quick import ParamsModel
 from gadus.core.selector import parse_constraints
 from gadus.core.spec import JobSpec
 from gadus.threads import finished

@@ -20,7 +20,7 @@ from gadus.cli.show.failures import say
 from gadus.cli.show.reaching import how_to_reach
 from gadus.cli.show.text import count_of
 from gadus.config import Settings
-from gadus.eventloop import new_event_loop
+from gadus.eventloop import expect_a_long_run, new_event_loop
 from gadus.orchestrator.background import Background
 from gadus.watch.jobs import JobsSeen
 from gadus.watch.lines import Json, note
@@ -88,6 +88,7 @@ async def _serve(
                     tell(line)
                 if as_json:
                     click.echo(as_line(_about(url, listener)))
+                expect_a_long_run()
                 await _until(ended, opened.background)
             runs = opened.server.follows
     note(_last_words(runs))

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ValidationError
 from gadus.core.check import find
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import Problem, clipped, invalid, nearest
-from gadus.core.spec import InputSource, JobSpec, SpecConfig, Task
+from gadus.core.spec import InputSource, JobSpec, Task
 
 from . import document
 from .document import Written
+from .quick import RESERVED_META, ParamsModel, as_it_stands
 from .shape import item_of, model_of, names_of, value_of
 from .wording import WRONG_KINDS, explain
 
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
-ParamsModel = Callable[[Literal["engine", "source"], str], type[BaseModel]]
-"""Gives the params model of a plugin by its name, or raises InvalidSpec."""
 ParamsModelIfKnown = Callable[[Literal["engine", "source"], str], type[BaseModel] | None]
-"""The same, but None for a plugin whose params are taken as they are: somebody else will read them."""
+"""As `ParamsModel`, but None for a plugin whose params are taken as they are: somebody else will read them."""
 
 # What a stored job has beyond what its author wrote, and what is said when a file brings it along.
 _READ_ONLY = {
@@ -41,7 +40,6 @@ _LEGACY = frozenset(("apiversion", "spec"))
 _LEGACY_HINT = (
     "this is a job file of the old form v1beta1: write its parts as Name, Type and Tasks, without APIVersion and Spec"
 )
-_RESERVED_META = "bacalhau.org/"
 
 
 def decode_job(text: str, *, params_model: ParamsModelIfKnown, name: str = "job file") -> tuple[JobSpec, tuple[str, ...]]:
@@ -59,7 +57,7 @@ def decode_document(
 ) -> tuple[JobSpec, tuple[str, ...]]:
     """The same for a job that is plain data already, and has no lines."""
     with suppress(InvalidSpec, ValidationError):
-        if spec := _as_it_stands(data, params_model):
+        if spec := as_it_stands(data, params_model):
             return spec, ()
     # What is wrong with it is told by who reads it field by field.
     return _decoded(document.written(data), params_model, name)
@@ -87,60 +85,6 @@ def _decoded(root: Written, params_model: ParamsModelIfKnown, name: str) -> tupl
     if spec is None or reader.problems:
         raise invalid(reader.problems)
     return spec, warnings
-
-
-def _as_it_stands(data: Mapping[str, Any], params_model: ParamsModel) -> JobSpec | None:
-    """
-    The job, when all names are spelled as they should be and nothing is to be left out: most are, and it is much quicker.
-
-    Raises ValidationError or InvalidSpec for what is not right, or might not be.
-    """
-    # Names that differ in their case only, or that the store alone sets, are none that the models take.
-    if _is_too_deep(data):
-        return None
-    spec = JobSpec.model_validate(data, by_name=False)
-    if len(spec.tasks) != 1 or any(name.startswith(_RESERVED_META) for name in spec.meta) or any(find(data)):
-        return None
-    task = spec.task
-    engine = _params(params_model("engine", task.engine.name), task.engine)
-    inside = {name: _canonical(value, params_model) for name, value in engine if name in engine.model_fields_set}
-    changes = {
-        "engine": _with_params(task.engine, engine.model_copy(update=inside)),
-        "input_sources": _canonical(task.input_sources, params_model),
-    }
-    return spec.model_copy(update={"tasks": (task.model_copy(update=changes),)})
-
-
-def _is_too_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(document.DEEPEST + 1):
-        if not level:
-            return False
-        level = [
-            inner for one in level if isinstance(one, dict | list) for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-    return bool(level)
-
-
-def _params(model: type[BaseModel], config: SpecConfig) -> BaseModel:
-    """The params under the very names that the model has. Raises ValidationError, InvalidSpec."""
-    if model.model_config.get("extra") != "forbid":
-        raise InvalidSpec([f"{config.type}: what the plugin does not know must be looked for"])
-    return model.model_validate(config.params, by_name=False)
-
-
-def _canonical(value: object, params_model: ParamsModel) -> object:
-    """Every source in `value` with its params as its plugin spells them. Raises ValidationError, InvalidSpec."""
-    if isinstance(value, tuple):
-        return tuple(_canonical(one, params_model) for one in value)
-    if not isinstance(value, InputSource):
-        return value
-    params = _params(params_model("source", value.source.name), value.source)
-    return value.model_copy(update={"source": _with_params(value.source, params)})
-
-
-def _with_params(config: SpecConfig, params: BaseModel) -> SpecConfig:
-    return config.model_copy(update={"params": params.model_dump(mode="json", by_alias=True, exclude_unset=True)})
 
 
 def decode_params(model: type[Model], params: Mapping[str, Any], where: str) -> Model:
@@ -278,7 +222,7 @@ def _without_ignored(fields: Mapping[str, Written]) -> tuple[dict[str, Written],
                 warnings.append("only one task is supported per job")
                 kept[key] = Written(tasks[:1], value.line)
             case "meta", dict() as meta:
-                reserved = [name for name in meta if name.startswith(_RESERVED_META)]
+                reserved = [name for name in meta if name.startswith(RESERVED_META)]
                 warnings += [f'job meta key "{clipped(name)}" is reserved and will be ignored' for name in reserved]
                 kept[key] = Written({name: inner for name, inner in meta.items() if name not in reserved}, value.line)
             case _:
