@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvloop
+
 from gadus.config import settings_from
 from gadus.core.job import Phase, PhaseEntered, Submitted
 from gadus.wiring import store_of
@@ -141,10 +143,10 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gadus-bench-") as room:
         if chosen.load_only:
-            rows = asyncio.run(load.measure(Path(room), rate=load.RATE, seconds=chosen.load_only))
+            rows = uvloop.run(load.measure(Path(room), rate=load.RATE, seconds=chosen.load_only))
         else:
             amounts = Amounts(20, 100, 10_000, 100, 10) if chosen.quick else Amounts()
-            rows = asyncio.run(measure(Path(room), amounts))
+            rows = uvloop.run(measure(Path(room), amounts))
     print(_table(rows))
     if chosen.write:
         before, _, _ = DOCUMENT.read_text().partition("| measured |")

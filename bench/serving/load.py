@@ -13,11 +13,13 @@ from gadus.core.errors import NotFound
 from gadus.orchestrator.store import Store
 from gadus.wiring import store_of
 
+from .lean import Submitting, submitting
 from .programs import NOOP, speaking, wasm_job
 from .server import Server, serving
 
 RATE = 500
 _STARTED_SECONDS = 60.0
+_CONNECTIONS = 100
 
 
 @dataclass
@@ -46,22 +48,22 @@ async def submitted(server: Server, *, rate: int, seconds: float) -> Load:
     async with asyncio.timeout(_STARTED_SECONDS):
         while not (await server.running())[0]:  # noqa: ASYNC110 - the server is another process
             await asyncio.sleep(0.05)
-    job = _with_cores(cores, NOOP)
 
-    async def one(due: float) -> None:
+    async def one(clients: Submitting, due: float) -> None:
         try:
-            load.accepted.append(await server.submit(job))
+            load.accepted.append(await clients.submit())
         except RuntimeError as exc:
             load.refused.append(str(exc))
         load.seconds.append(time.monotonic() - due)
 
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as group:
+    clients = submitting(server.url, _with_cores(cores, NOOP), connections=_CONNECTIONS)
+    async with clients as them, asyncio.TaskGroup() as group:
+        began = time.monotonic()
         for number in range(int(rate * seconds)):
             due = began + number / rate
             if (early := due - time.monotonic()) > 0:
                 await asyncio.sleep(early)
-            group.create_task(one(due))
+            group.create_task(one(them, due))
     load.accepted.append(holder)
     return load
 

@@ -15,7 +15,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 _MADE_BEFORE_A_LOOK = 50_000
-_TURN_SECONDS = 0.0005
+_TURN_SECONDS = 0.001
 
 
 def expect_a_long_run() -> None:
@@ -23,7 +23,7 @@ def expect_a_long_run() -> None:
     For a server, when all is made that it needs.
 
     What there is now stays: Python need not look again and again whether it is garbage, nor after every 700 new things; a busy
-    server spends a sixth of its time on that. And threads take turns ten times as often as usual: whoever writes to the store
+    server spends a sixth of its time on that. And threads take turns five times as often as usual: whoever writes to the store
     needs one after each of its calls, while those wait whose jobs it writes.
     """
     gc.collect()

@@ -100,13 +100,7 @@ class Needs:
     def with_defaults(self, defaults: Amounts) -> Needs:
         """The same, with `defaults` for the amounts that are not asked for."""
         own = self.amounts
-        amounts = Amounts(
-            own.cpu_cores or defaults.cpu_cores,
-            own.memory_bytes or defaults.memory_bytes,
-            own.disk_bytes or defaults.disk_bytes,
-            own.gpus or defaults.gpus,
-        )
-        return replace(self, amounts=amounts)
+        return replace(self, amounts=_asked(own.cpu_cores, own.memory_bytes, own.disk_bytes, own.gpus, defaults))
 
 
 def needs_of(spec: JobSpec, defaults: Amounts) -> Needs:
@@ -114,11 +108,20 @@ def needs_of(spec: JobSpec, defaults: Amounts) -> Needs:
     task = spec.task
     asked = task.resources
     return Needs(
-        amounts=Amounts(asked.cpu_cores, asked.memory_bytes, asked.disk_bytes, asked.gpus),
+        amounts=_asked(asked.cpu_cores, asked.memory_bytes, asked.disk_bytes, asked.gpus, defaults),
         engine=task.engine.name,
         sources=tuple(sorted({one.source.name for one in task.input_sources})),
         publisher=task.publisher.name,
         network=task.network.type is not NetworkType.NONE,
         stateless=not task.input_sources,
         constraints=spec.constraints,
-    ).with_defaults(defaults)
+    )
+
+
+def _asked(cpu_cores: float, memory_bytes: int, disk_bytes: int, gpus: int, defaults: Amounts) -> Amounts:
+    return Amounts(
+        cpu_cores or defaults.cpu_cores,
+        memory_bytes or defaults.memory_bytes,
+        disk_bytes or defaults.disk_bytes,
+        gpus or defaults.gpus,
+    )

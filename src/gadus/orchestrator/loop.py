@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from gadus.contracts import Backend
 from gadus.core.errors import Bug, Conflict, StorageUnavailable
@@ -79,7 +80,8 @@ class Loop:
 
     async def submitted(self, event: Submitted, key: str = "") -> Job:
         """Accept a job: it is on the disk when this returns. Raises Conflict for a known key, StorageUnavailable."""
-        async with self._turns.of(event.job_id):
+        # Nobody else has a turn before all is done for it, unless it is a large job, for which others are let in between.
+        async with self._turns.of(event.job_id) if event.spec.count > _ACTIONS_AT_ONCE else nullcontext():
             job, actions = await _folded(None, [event])
             await self._writer.append(None, job, event, key=key)
             self.own.note(job)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.core.ids import new_uuid
@@ -21,6 +20,7 @@ from .describing import Describing
 from .dispatch import STARTED, Dispatch
 from .fleet import Fleet
 from .guard import Guard
+from .heads import heads_of
 from .jobs import Jobs
 from .legacy import Legacy
 from .logs import Logs
@@ -66,7 +66,7 @@ class _Outside:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = heads_of(scope)
         given = headers.get("x-request-id", "")
         scope["path"] = _path_meant(scope["raw_path"].decode("ascii", "replace"))
         scope["gadus.request_id"] = given if _REQUEST_ID.fullmatch(given) else new_uuid()

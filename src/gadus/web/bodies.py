@@ -12,6 +12,8 @@ from starlette.requests import Request
 from gadus.core.errors import InvalidSpec
 from gadus.core.problem import clipped
 
+from .heads import heads_of
+
 LARGEST_BYTES = 1 << 20
 DEEPEST = 32
 _LARGEST_NUMBER = 1 << 63
@@ -69,7 +71,7 @@ async def body_of(request: Request) -> Body:
     data = await _bytes_of(request)
     if not data.strip():
         return Body({})
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = heads_of(request.scope).get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         # Also what keeps pages of other sites out: a browser sends such a body only to who allows it.
         raise HTTPException(415, f"the body is {clipped(repr(kind or 'of no type'))}, not application/json")
@@ -80,7 +82,7 @@ async def body_of(request: Request) -> Body:
 
 
 async def _bytes_of(request: Request) -> bytes:
-    announced = request.headers.get("content-length", "")
+    announced = heads_of(request.scope).get("content-length", "")
     data = bytearray()
     if announced.isdecimal() and int(announced[:20]) > LARGEST_BYTES:
         raise _too_large()

@@ -6,6 +6,7 @@ import re
 
 from starlette.requests import HTTPConnection
 
+from .heads import heads_of
 from .wire import NUMBERS_OF_1_4, NUMBERS_SINCE_1_5_2, Numbering
 
 _VERSION = re.compile(r"v?([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})(?:$|[-+])")
@@ -17,7 +18,7 @@ Version = tuple[int, int, int]
 
 def version_of(request: HTTPConnection) -> Version:
     """The version that a client says it has; zeros when it says none."""
-    text = request.headers.get("x-bacalhau-git-version", "").strip()
+    text = heads_of(request.scope).get("x-bacalhau-git-version", "").strip()
     found = _VERSION.match(text)
     if found is None or not_released(text):
         return _UNKNOWN
@@ -31,13 +32,13 @@ def not_released(text: str) -> bool:
 
 def numbering_for(request: HTTPConnection) -> Numbering:
     """The numbers of states that the client knows: browsers have a page of a late version, who says nothing has 1.4."""
-    browser = request.headers.get("user-agent", "").startswith("Mozilla/")
+    browser = heads_of(request.scope).get("user-agent", "").startswith("Mozilla/")
     return NUMBERS_SINCE_1_5_2 if browser or version_of(request) >= (1, 5, 2) else NUMBERS_OF_1_4
 
 
 def swagger(request: HTTPConnection) -> bool:
     """Whether the client is the Python one, which was generated from a description with names of its own."""
-    return request.headers.get("user-agent", "").startswith("Swagger-Codegen")
+    return heads_of(request.scope).get("user-agent", "").startswith("Swagger-Codegen")
 
 
 def is_1_4(request: HTTPConnection) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +21,7 @@ from gadus.core.errors import GadusError, Unauthorized
 from gadus.core.problem import clipped
 
 from .errors import answer, refusal
+from .heads import heads_of
 from .rates import Rates
 from .scoped import CALLER, GATE, OPEN, AnyScoped, caller_of
 
@@ -69,9 +70,9 @@ class Guard:
             await self._app(scope, receive, send)
 
     async def _refused(self, scope: Scope) -> Response | None:
-        request, headers = HTTPConnection(scope), Headers(scope=scope)
+        request, headers = HTTPConnection(scope), heads_of(scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if len(headers.getlist("host")) > 1:
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
             # Whoever stands before this server may have looked at another one of them than it does.
             return answer(request, 400, "BadRequest", "the request has several headers Host", "send one")
         if not self._is_ours(host):
@@ -89,7 +90,7 @@ class Guard:
             return answer(request, 503, "ServiceUnavailable", what, "try again in a second", {"Retry-After": "1"})
         return None
 
-    async def _let_in(self, scope: Scope, headers: Headers) -> None:
+    async def _let_in(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Write into `scope` who asks. Raises Unauthorized, Busy, StorageUnavailable."""
         address = _address(scope)
         scope[CALLER], scope[GATE] = NOBODY, self._gate
@@ -126,7 +127,7 @@ class Guard:
 
     async def _is_still_granted(self, gate: Gate, scope: Scope) -> bool:
         try:
-            caller = await gate.caller(Headers(scope=scope).get("authorization", ""), _address(scope))
+            caller = await gate.caller(heads_of(scope).get("authorization", ""), _address(scope))
         except GadusError:
             return False
         return caller == caller_of(HTTPConnection(scope))

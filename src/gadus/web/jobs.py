@@ -20,6 +20,7 @@ from gadus.threads import finished
 from .answering import Rooms, answered, asked_namespaces, listed, route
 from .bodies import Body, body_of
 from .clients import knows_bridges, names_jobs
+from .heads import heads_of
 from .order import ByChange
 from .parts import JobParts
 from .pins import pin_document
@@ -67,7 +68,7 @@ class Jobs:
         takes the token and does nothing with it.
         """
         body = await body_of(request)
-        key = request.headers.get("idempotency-key", "") or body.text("IdempotencyToken")
+        key = heads_of(request.scope).get("idempotency-key", "") or body.text("IdempotencyToken")
         if len(key) > _LONGEST_KEY:
             raise InvalidSpec([f"IdempotencyToken: has {len(key)} characters, {_LONGEST_KEY} are allowed"])
         spec, warnings = await decoded_job(body, self._rooms.params_model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +13,7 @@ from gadus.core.problem import clipped
 
 from .clients import not_released
 from .errors import error_document
+from .heads import heads_of
 from .nodes import version_document
 from .wire import Document
 
@@ -44,7 +44,7 @@ class Versions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request, or say which version would be answered."""
-        text = Headers(scope=scope).get("x-bacalhau-git-version", "").strip()
+        text = heads_of(scope).get("x-bacalhau-git-version", "").strip()
         refused = _refused(HTTPConnection(scope), text) if text and not not_released(text) else None
         await (refused or self._app)(scope, receive, send)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import cache
 
-from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gadus.watch.lines import note
@@ -27,8 +27,9 @@ class Watched:
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
-        self._metrics = metrics
-        self._counters: dict[tuple[str, str, int], Counter] = {}
+        # Looked up once: there are few routes, methods and statuses.
+        self._counter = cache(lambda route, method, status: metrics.requests.labels(route, method, str(status)))
+        self._timer = cache(metrics.request_seconds.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -48,20 +49,13 @@ class Watched:
         finally:
             self._tell(scope, status, sent, time.monotonic() - started)
 
-    def _counter(self, route: str, method: str, status: int) -> Counter:
-        """Looked up once: there are few routes, methods and statuses."""
-        key = route, method, status
-        if key not in self._counters:
-            self._counters[key] = self._metrics.requests.labels(route, method, str(status))
-        return self._counters[key]
-
     def _tell(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         route = scope.get(ROUTE, NO_ROUTE)
         # A WebSocket begins as a GET.
         method = one_of(scope.get("method", "GET"), METHODS)
         self._counter(route, method, status).inc()
         if scope["type"] == "http" and not scope.get("gadus.follows"):
-            self._metrics.request_seconds.labels(route).observe(seconds)
+            self._timer(route).observe(seconds)
         quiet = route.endswith(_OFTEN) and status < 500
         note(
             "request",

@@ -9,9 +9,11 @@ checksum that SQLite's own cksumvfs verifies whenever it is read: what a disk da
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
@@ -29,6 +31,8 @@ CHECKSUM_BYTES = 8
 
 _BUSY_TIMEOUT_MS = 10_000
 _WAL_KEPT_BYTES = 16 << 20
+_ROWS_AT_ONCE = 64
+_VALUES = re.compile(r"VALUES (\(\?(?:, \?)*\))")
 _SNAPSHOT_CACHE_KIB = 32 << 10
 """Who reads everything finds the parts of each job, wherever they are."""
 _RESERVED_AT = 20
@@ -115,8 +119,17 @@ class _Connected:
         return iter(self._db.execute(sql, tuple(values)))
 
     def run(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
-        if rows:
-            self._db.executemany(sql, [tuple(row) for row in rows])
+        # Each call gives up Python's lock and has to wait for it again: a busy server is slow to give it back.
+        before, group, after = _around_values(sql)
+        start = 0
+        while group and start + 1 < len(rows):
+            # Few lengths, so that there are few statements to prepare.
+            number = 1 << (min(len(rows) - start, _ROWS_AT_ONCE).bit_length() - 1)
+            some = rows[start : start + number]
+            self._db.execute(f"{before}{', '.join([group] * number)}{after}", tuple(chain.from_iterable(some)))
+            start += number
+        if start < len(rows):
+            self._db.executemany(sql, [tuple(row) for row in rows[start:]])
 
 
 def connection(path: Path) -> apsw.Connection:
@@ -176,6 +189,13 @@ def _snapshot(db: apsw.Connection) -> Iterator[None]:
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
+
+
+@lru_cache(maxsize=64)
+def _around_values(sql: str) -> tuple[str, str, str]:
+    """A statement that adds a row, split around the placeholders of its values; nothing but the text for another."""
+    found = _VALUES.search(sql)
+    return (sql[: found.start(1)], found[1], sql[found.end(1) :]) if found else (sql, "", "")
 
 
 @cache

@@ -22,6 +22,9 @@ from gadus.core.job import Event, Job
 from .contract import Change, Store
 
 CHANGES_AT_ONCE = 256
+_BUSY = 4
+_GATHER_SECONDS = 0.01
+"""Where so many are written together more will come: to sync the disk for each few costs all of them more than this pause."""
 LARGEST_QUEUE = 4096
 LONGEST_WAIT_SECONDS = 2.0
 """A store so far behind takes nothing new: whoever asks hears of it at once, while they can still go elsewhere or wait."""
@@ -46,6 +49,8 @@ class Writer:
         """When the store was last known to be in order; -inf when it is not known to be."""
         self._queue: deque[_Waiting] = deque()
         self._under_way: list[_Waiting] = []
+        self._written = 0
+        """How many were written together the last time."""
         self._changed = Condition()
         self._is_closed = False
         self._thread = Thread(target=self._run, name="job store", daemon=True)
@@ -116,6 +121,7 @@ class Writer:
         try:
             while batch := self._next():
                 answers = self._answers([waiting.change for waiting in batch])
+                self._written = len(batch)
                 with self._changed:
                     self._under_way = []
                 _tell(batch, answers)
@@ -130,6 +136,8 @@ class Writer:
 
     def _next(self) -> list[_Waiting]:
         """What is to be written now; empty at the end."""
+        if self._written >= _BUSY:
+            time.sleep(_GATHER_SECONDS)
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_closed)
             self._under_way = [self._queue.popleft() for _ in range(min(len(self._queue), CHANGES_AT_ONCE))]
