@@ -14,7 +14,8 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-_MADE_BEFORE_A_LOOK = 50_000
+_MADE_BEFORE_A_LOOK = 2000
+_LOOKS_BEFORE_A_LONG_ONE = 500
 _TURN_SECONDS = 0.001
 
 
@@ -22,11 +23,11 @@ def expect_a_long_run() -> None:
     """
     For a server, when all is made that it needs.
 
-    What there is now stays: Python need not look again and again whether it is garbage, nor after every 700 new things; a busy
-    server spends a sixth of its time on that. And threads take turns five times as often as usual: whoever writes to the store
-    needs one after each of its calls, while those wait whose jobs it writes.
+    What there is now stays: Python need not look again and again whether it is garbage, nor soon again at what was none a
+    moment ago. A busy server spends a sixth of its time on that, or else stands still for long. And threads take turns five
+    times as often as usual: who writes to the store needs one after each of its calls, while those wait whose jobs it writes.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_MADE_BEFORE_A_LOOK)
+    gc.set_threshold(_MADE_BEFORE_A_LOOK, _LOOKS_BEFORE_A_LONG_ONE)
     sys.setswitchinterval(_TURN_SECONDS)

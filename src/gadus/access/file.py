@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -21,12 +22,15 @@ _LOOK_SECONDS = 0.02
 _LARGEST_BYTES = 16 << 20
 _Mark = tuple[int, int, int, int]
 
+_NOBODY = Register()
+
 
 class AccessFile:
     """The grants, as they are at the moment of asking."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._where = str(self.path)
         self._read: tuple[_Mark, Register] | None = None
 
     @classmethod
@@ -41,9 +45,9 @@ class AccessFile:
         Raises StorageUnavailable for one that is damaged, or that others on this machine may read.
         """
         try:
-            found = self.path.stat()
+            found = os.stat(self._where)  # noqa: PTH116 - for every request: a path would cost more than the look
         except FileNotFoundError:
-            return Register()
+            return _NOBODY
         except OSError as exc:
             raise self._unreadable(exc.strerror or str(exc)) from exc
         mark = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)

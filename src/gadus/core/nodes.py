@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 
 from .capacity import Amounts
-from .spec import Constraint, JobSpec, NetworkType
+from .spec import Constraint, JobSpec, NetworkType, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,8 @@ class Needs:
 def needs_of(spec: JobSpec, defaults: Amounts) -> Needs:
     """What an execution of `spec` asks for; `defaults` for the amounts that it does not name."""
     task = spec.task
-    asked = task.resources
     return Needs(
-        amounts=_asked(asked.cpu_cores, asked.memory_bytes, asked.disk_bytes, asked.gpus, defaults),
+        amounts=_amounts_of(task.resources, defaults),
         engine=task.engine.name,
         sources=tuple(sorted({one.source.name for one in task.input_sources})),
         publisher=task.publisher.name,
@@ -116,6 +116,11 @@ def needs_of(spec: JobSpec, defaults: Amounts) -> Needs:
         stateless=not task.input_sources,
         constraints=spec.constraints,
     )
+
+
+@lru_cache(maxsize=1024)
+def _amounts_of(asked: Resources, defaults: Amounts) -> Amounts:
+    return _asked(asked.cpu_cores, asked.memory_bytes, asked.disk_bytes, asked.gpus, defaults)
 
 
 def _asked(cpu_cores: float, memory_bytes: int, disk_bytes: int, gpus: int, defaults: Amounts) -> Amounts:

@@ -83,8 +83,8 @@ class Loop:
         # Nobody else has a turn before all is done for it, unless it is a large job, for which others are let in between.
         async with self._turns.of(event.job_id) if event.spec.count > _ACTIONS_AT_ONCE else nullcontext():
             job, actions = await _folded(None, [event])
-            await self._writer.append(None, job, event, key=key)
-            self.own.note(job)
+            with self.own.giving(job):
+                await self._writer.append(None, job, event, key=key)
             self._now_is(job)
             self._told(None, job, event)
             await self._act_in_turn(job, actions)
@@ -101,11 +101,11 @@ class Loop:
                 before = self._held.get(job_id) or self._store.get(job_id)
                 job, actions = await _folded(before, events)
                 try:
-                    await self._writer.append(before, job, *events)
+                    with self.own.giving(job):
+                        await self._writer.append(before, job, *events)
                 except Conflict:
                     await self._take_in(self._store.get(job_id))
                     continue
-                self.own.note(job)
                 self._now_is(job)
                 self._told(before, job, *events)
                 await self._act_in_turn(job, actions)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from gadus.core.job import Job
 
@@ -14,9 +15,18 @@ class Own:
         self._now: dict[str, int] = {}
         self._before: dict[str, int] = {}
 
-    def note(self, job: Job) -> None:
-        """The job has this version by an event of ours."""
+    @contextmanager
+    def giving(self, job: Job) -> Iterator[None]:
+        """The job gets this version by an event of ours, which is written in the block; it raises when that cannot be."""
+        # Before, since a look may see what is written before who wrote it hears of that.
         self._now[job.id] = job.version
+        try:
+            yield
+        except BaseException:
+            # To look at a job once more than needed harms nobody.
+            self._now.pop(job.id, None)
+            self._before.pop(job.id, None)
+            raise
 
     def left_of(self, changed: Sequence[tuple[int, str, int]]) -> list[str]:
         """The jobs of these changes (see `Store.changes`) that have a later version than we gave them."""

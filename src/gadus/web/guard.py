@@ -50,7 +50,9 @@ class Guard:
         self._app = app
         self._gate = gate
         self._hosts = frozenset(host.lower() for host in hosts) | {"", "localhost"}
-        self._open = [route.path_regex for route in routes if _is_open(route)]
+        open_ = [route for route in routes if _is_open(route)]
+        self._open_paths = {route.path for route in open_ if not route.param_convertors}
+        self._open_templates = [route.path_regex for route in open_ if route.param_convertors]
         self._rates = rates or Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +98,7 @@ class Guard:
         scope[CALLER], scope[GATE] = NOBODY, self._gate
         if self._gate is None:
             scope[CALLER] = ANYONE
-        elif not any(regex.match(scope["path"]) for regex in self._open):
+        elif not self._is_open(scope["path"]):
             try:
                 caller = await self._gate.caller(headers.get("authorization", ""), address)
             except Unauthorized:
@@ -110,6 +112,9 @@ class Guard:
                 self._rates.count(f"caller {caller.name}")
                 return
         self._rates.count(address)
+
+    def _is_open(self, path: str) -> bool:
+        return path in self._open_paths or any(regex.match(path) for regex in self._open_templates)
 
     async def _while_granted(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for as long as the caller is who they said: what goes on for hours must end when a token is revoked."""
