@@ -14,8 +14,8 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-_MADE_BEFORE_A_LOOK = 2000
-_LOOKS_BEFORE_A_LONG_ONE = 500
+_MADE_BEFORE_A_LOOK = 4000
+_LOOKS_BEFORE_A_LONG_ONE = 10
 _TURN_SECONDS = 0.001
 
 

@@ -46,6 +46,7 @@ class Dispatch:
             if scope.get(STARTED):
                 raise
             await _tell(error, scope, receive, send)
+            _forget_where(error)
         except Exception as defect:
             if not scope.get(STARTED):
                 await _tell(defect, scope, receive, send)
@@ -73,6 +74,13 @@ class Dispatch:
         for route in self._templates:
             if route.path_regex.match(path):
                 yield route
+
+
+def _forget_where(error: BaseException | None) -> None:
+    """Let go of the frames that an error and those before it came through: with them it would stay until it is looked for."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 async def _tell(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
