@@ -37,7 +37,8 @@ class OwnEngine:
             left.unlink(missing_ok=True)
         with (self._room / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                "dockerd",
+                # In a network of its own: one without a bridge removes that of any other.
+                *("unshare", "--net", "dockerd"),
                 *("--data-root", str(self._room / "data"), "--exec-root", str(self._room / "run")),
                 *("--pidfile", str(self._room / "pid"), "--host", self.docker_host),
                 *("--iptables=false", "--bridge=none", "--shutdown-timeout", "5"),
